@@ -1,0 +1,129 @@
+// Config: everything a configuration file can say, checked and with its defaults filled in.
+//
+// Plain values: a Config is made by parse() (conf/parser.h), never changed afterwards, and read by
+// every room. Times are nanoseconds, sizes bytes. docs/configuration.md is the user's side of it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "proxy/base/address.h"
+#include "proxy/base/clock.h"
+#include "proxy/base/decimal.h"
+
+namespace sluice::conf {
+
+using std::chrono::seconds;
+
+struct Timeouts {
+  Duration connect = seconds(3);         // TCP connect to a server
+  Duration tls_handshake = seconds(10);  // from accept to a finished handshake
+  Duration request_head = seconds(10);   // first byte of a request to the end of its head
+  Duration response_head = seconds(60);  // request sent whole to the response's head
+  Duration idle = seconds(75);           // a kept-alive client connection between requests
+  Duration backend_idle = seconds(60);   // a pooled backend connection
+  Duration stream = seconds(60);         // no byte moved either way within an exchange
+  Duration exchange = Duration::zero();  // whole exchange; zero: no limit
+};
+
+struct Limits {
+  std::uint64_t request_line_bytes = 8 * 1024;
+  std::uint64_t field_line_bytes = 8 * 1024;
+  std::uint64_t head_bytes = 32 * 1024;
+  std::uint64_t field_count = 100;
+  std::uint64_t body_bytes = 0;                   // of a request; 0: no limit
+  std::uint64_t stream_buffer_bytes = 128 * 1024;  // high watermark per direction of an exchange
+  std::uint64_t client_connections = 16'000;       // all workers together
+  std::uint64_t requests_per_connection = 100'000;
+  std::uint64_t backend_idle_connections = 64;     // per server and worker
+  std::uint64_t backend_connections = 1024;        // per server and worker
+};
+
+struct TlsListener {
+  std::string certificate_file;
+  std::string key_file;
+  bool allow_tls12 = false;
+};
+
+struct Listener {
+  std::string name;
+  Address address;
+  std::optional<TlsListener> tls;
+  std::vector<AddressBlock> trusted_proxies;  // peers whose X-Forwarded-* are believed
+};
+
+struct HealthCheck {
+  std::string path = "/health";
+  std::string host;  // Host of the probe; empty: the server's address
+  Duration interval = seconds(30);
+  Duration settle_interval = seconds(1);  // after a change or a failed connect, until settled
+  Duration timeout = seconds(2);
+  int rise = 2;
+  int fall = 3;
+  int status_min = 200;
+  int status_max = 299;
+  bool operator==(const HealthCheck&) const = default;
+};
+
+struct Server {
+  std::string name;  // as given, or the address's text
+  Address address;
+  bool operator==(const Server&) const = default;
+};
+
+struct Backend {
+  std::string name;
+  std::vector<Server> servers;
+  std::optional<HealthCheck> health;  // nullopt: not probed, taken as up
+};
+
+struct WeightedBackend {
+  std::string backend;
+  Decimal weight;
+  bool operator==(const WeightedBackend&) const = default;
+};
+
+struct Route {
+  std::string name;
+  std::vector<std::string> hosts;  // exact or `*.suffix`, lower case; empty: any host
+  std::string path_prefix = "/";   // matches whole path segments
+  std::vector<WeightedBackend> split;
+};
+
+struct Admin {
+  std::vector<Address> listen;            // Unix sockets and loopback addresses only
+  std::vector<Address> read_only_listen;  // /metrics, /livez, /readyz
+  std::vector<std::string> hosts;         // allowed Host names beside loopback ones
+  std::vector<std::uint32_t> uids;        // callers beside root and Sluice's own uid
+  unsigned unix_socket_mode = 0660;
+};
+
+struct AccessLog {
+  bool enabled = false;
+  std::string path = "stdout";  // or a file
+};
+
+struct Runtime {
+  std::optional<unsigned> workers;  // nullopt: one per core we are really given
+  std::string state_directory = "/var/lib/sluice";  // the ledger lives here
+  Duration drain_timeout = seconds(30);             // SIGTERM: running exchanges may take this long
+  Duration adopt_timeout = seconds(2);              // how long a shift waits for every worker
+  Duration ready_timeout = seconds(10);             // readiness waits this long for the first probes
+};
+
+struct Config {
+  std::string file;  // where it came from, for messages
+  Runtime runtime;
+  Timeouts timeouts;
+  Limits limits;
+  std::vector<Listener> listeners;
+  std::vector<Backend> backends;
+  std::vector<Route> routes;
+  Admin admin;
+  AccessLog access_log;
+};
+
+}  // namespace sluice::conf

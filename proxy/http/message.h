@@ -1,0 +1,169 @@
+// Message heads in a form that belongs to no HTTP version: what codecs produce and consume.
+// RFC 9110 §6; the names of fields are compared without case, and kept as they came.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sluice::http {
+
+// The fields that the proxy itself looks at. Everything else is `other`.
+enum class FieldId : std::uint8_t {
+  other,
+  connection,
+  content_length,
+  date,
+  expect,
+  forwarded,
+  host,
+  keep_alive,
+  proxy_authenticate,
+  proxy_authorization,
+  proxy_connection,
+  server,
+  te,
+  trailer,
+  transfer_encoding,
+  upgrade,
+  via,
+  x_forwarded_for,
+  x_forwarded_host,
+  x_forwarded_proto,
+  x_request_id,
+};
+
+FieldId field_id(std::string_view name);
+// ASCII, as field names, schemes, hosts and connection options compare.
+bool equals_ignoring_case(std::string_view a, std::string_view b);
+// Calls f(element) for each non-empty element of a comma-separated list, optional white space
+// removed (RFC 9110 §5.6.1).
+template <typename F>
+void for_each_list_element(std::string_view list, F&& f) {
+  while (!list.empty()) {
+    const std::size_t comma = list.find(',');
+    std::string_view element = list.substr(0, comma);
+    list = comma == std::string_view::npos ? std::string_view{} : list.substr(comma + 1);
+    while (!element.empty() && (element.front() == ' ' || element.front() == '\t'))
+      element.remove_prefix(1);
+    while (!element.empty() && (element.back() == ' ' || element.back() == '\t'))
+      element.remove_suffix(1);
+    if (!element.empty()) f(element);
+  }
+}
+
+struct Field {
+  std::string_view name;
+  std::string_view value;
+  FieldId id = FieldId::other;
+};
+
+// Fields in order, their text in one block that the object owns. Views from it are good until the
+// next append() or clear().
+class Fields {
+ public:
+  void append(std::string_view name, std::string_view value) {
+    append(name, value, field_id(name));
+  }
+  void append(std::string_view name, std::string_view value, FieldId id);
+  std::size_t size() const { return entries_.size(); }
+  bool empty() const { return entries_.empty(); }
+  Field operator[](std::size_t index) const {
+    const Entry& e = entries_[index];
+    const std::string_view text = text_;
+    return {text.substr(e.offset, e.name_length),
+            text.substr(e.offset + e.name_length, e.value_length), e.id};
+  }
+  // The value of the first field with this id.
+  std::optional<std::string_view> find(FieldId id) const;
+  std::optional<std::string_view> find(std::string_view name) const;
+  std::size_t count(FieldId id) const;
+  // Bytes of all names and values.
+  std::size_t text_bytes() const { return text_.size(); }
+  void clear() {
+    text_.clear();
+    entries_.clear();
+  }
+
+  class Iterator {
+   public:
+    Iterator(const Fields* fields, std::size_t index) : fields_(fields), index_(index) {}
+    Field operator*() const { return (*fields_)[index_]; }
+    Iterator& operator++() {
+      ++index_;
+      return *this;
+    }
+    bool operator==(const Iterator&) const = default;
+
+   private:
+    const Fields* fields_;
+    std::size_t index_;
+  };
+  Iterator begin() const { return {this, 0}; }
+  Iterator end() const { return {this, entries_.size()}; }
+
+ private:
+  struct Entry {
+    std::uint32_t offset = 0;
+    std::uint32_t value_length = 0;
+    std::uint16_t name_length = 0;
+    FieldId id = FieldId::other;
+  };
+  std::string text_;
+  std::vector<Entry> entries_;
+};
+
+enum class Method : std::uint8_t { other, get, head, post, put, del, connect, options, trace, patch };
+
+Method method_from(std::string_view token);
+// RFC 9110 §9.2.2.
+bool is_idempotent(Method method);
+
+enum class Version : std::uint8_t { http_1_0, http_1_1, http_2 };
+
+// How long a body is, as its head says (RFC 9112 §6.3).
+struct BodyLength {
+  enum class Kind : std::uint8_t {
+    none,         // no body
+    known,        // exactly `bytes`
+    chunked,      // until its own end mark (an HTTP/2 body without content-length too)
+    until_close,  // responses only: until the server closes
+  };
+  Kind kind = Kind::none;
+  std::uint64_t bytes = 0;
+};
+
+struct RequestHead {
+  std::string method_text;
+  Method method = Method::other;
+  std::string scheme;     // "http" or "https": what the client's connection was
+  std::string authority;  // Host or :authority, lower case, checked; port kept
+  std::string target;     // origin form (path and query) or "*"; checked, as it came
+  Version version = Version::http_1_1;
+  Fields fields;
+  BodyLength body;
+  bool expects_continue = false;  // RFC 9110 §10.1.1
+  bool keep_alive = true;         // the client lets the connection stay (RFC 9112 §9.3)
+
+  // The path without its query.
+  std::string_view path() const { return std::string_view(target).substr(0, target.find('?')); }
+  // Ready for the next message; keeps the memory.
+  void clear();
+};
+
+struct ResponseHead {
+  int status = 0;
+  std::string reason;  // HTTP/1 only; may be empty
+  Version version = Version::http_1_1;
+  Fields fields;
+  BodyLength body;
+  bool keep_alive = true;  // the server lets the connection stay
+
+  bool is_interim() const { return status >= 100 && status < 200; }
+  void clear();
+};
+
+}  // namespace sluice::http

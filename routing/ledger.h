@@ -1,0 +1,53 @@
+// The ledger's bytes: one record per revision, appended, each with its own checksum, readable with
+// a pager. Pure; proxy/ledger_file.h does the file's I/O.
+//
+//   file   = header record*
+//   header = "sluice-ledger 1" LF
+//   record = crc32c SP length SP body LF
+//
+// crc32c: 8 lower-case hex digits over `length SP body`, seeded with the previous record's crc32c
+// (the header's for the first), so a record can't be lost, repeated or moved unseen. length:
+// decimal bytes of body. body: a JSON object without raw line feeds.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "routing/revision.h"
+
+namespace sluice::routing {
+
+inline constexpr std::string_view kLedgerHeader = "sluice-ledger 1\n";
+// A record longer than this is damage, not a revision.
+inline constexpr std::size_t kLedgerRecordBytesMax = 1024 * 1024;
+
+// Where the chain of checksums stands: after the header, or after the last record.
+std::uint32_t ledger_chain_start();
+
+struct EncodedRecord {
+  std::string text;         // with its LF
+  std::uint32_t chain = 0;  // for the next record
+};
+EncodedRecord encode_record(const Revision& revision, std::uint32_t chain);
+
+struct LedgerContents {
+  std::vector<Revision> revisions;
+  std::uint32_t chain = 0;
+  std::size_t good_bytes = 0;  // the file is right up to here
+  // A torn tail: what follows good_bytes is the beginning of one record that was never
+  // acknowledged. It is to be cut, and reported.
+  std::size_t torn_bytes = 0;
+};
+struct LedgerDamage {
+  std::size_t offset = 0;
+  std::string message;  // what is wrong there; damage is anything but a torn tail
+};
+// Never throws, whatever the bytes.
+std::expected<LedgerContents, LedgerDamage> read_ledger(std::string_view file);
+
+}  // namespace sluice::routing

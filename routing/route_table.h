@@ -1,0 +1,50 @@
+// RouteTable: (host, path) → the route that serves it. Immutable once built.
+//
+// Precedence: an exact host beats a wildcard, a longer wildcard a shorter one, any wildcard a
+// route without hosts; among routes of equal host, the longest path prefix wins. A prefix matches
+// whole segments: `/api` matches `/api` and `/api/x`, not `/apis`. If the better host has no
+// matching path, the search goes on with the next worse host.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "conf/config.h"
+
+namespace sluice::routing {
+
+class RouteTable {
+ public:
+  // Index into the vector that build() was given.
+  using RouteIndex = std::size_t;
+
+  RouteTable() = default;
+  explicit RouteTable(const std::vector<conf::Route>& routes);
+
+  // `host`: lower case, without port. `path`: without query, beginning with '/', or "*".
+  std::optional<RouteIndex> match(std::string_view host, std::string_view path) const;
+
+ private:
+  struct Prefix {
+    std::string path;
+    RouteIndex route;
+  };
+  struct TextHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const {
+      return std::hash<std::string_view>{}(text);
+    }
+  };
+  using PrefixList = std::vector<Prefix>;  // longest first
+  static std::optional<RouteIndex> longest_match(const PrefixList& prefixes, std::string_view path);
+
+  std::unordered_map<std::string, PrefixList, TextHash, std::equal_to<>> exact_;
+  std::unordered_map<std::string, PrefixList, TextHash, std::equal_to<>> wildcard_;  // by ".suffix"
+  PrefixList any_host_;
+};
+
+}  // namespace sluice::routing

@@ -1,0 +1,112 @@
+// Snapshot: everything a worker needs to route, immutable but for the counters it points to.
+// Control builds one per epoch and publishes it; workers adopt it and acknowledge; an exchange
+// pins the worker's current one for each attempt.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "conf/config.h"
+#include "routing/revision.h"
+#include "routing/route_table.h"
+#include "routing/schedule.h"
+#include "routing/state.h"
+
+namespace sluice::routing {
+
+// What outlives snapshots of one server: its health as all workers see it, and what runs on it,
+// counted by each worker in a cell of its own.
+class ServerRuntime {
+ public:
+  explicit ServerRuntime(std::size_t worker_count) : cells_(worker_count) {}
+
+  // False: takes no new work until a probe has passed. Written by control, and by a worker whose
+  // connect failed; unprobed servers stay true.
+  std::atomic<bool> up{true};
+
+  // Written by one worker only, read by control.
+  struct alignas(64) Cell {
+    std::atomic<std::uint64_t> running{0};  // exchanges that have chosen this server, unfinished
+    std::atomic<std::uint64_t> requests_total{0};
+    std::atomic<std::uint64_t> failures_total{0};  // connect failed, or no complete response
+  };
+  Cell& cell(std::size_t worker) { return cells_[worker]; }
+  std::uint64_t running() const;
+  std::uint64_t requests_total() const;
+  std::uint64_t failures_total() const;
+
+ private:
+  std::vector<Cell> cells_;
+};
+
+// Per worker and share: how many requests of a route went where. For the observed share.
+class RouteRuntime {
+ public:
+  RouteRuntime(std::size_t worker_count, std::size_t share_count);
+  TicketCounter tickets;
+  void count(std::size_t worker, std::size_t share);  // from that worker only
+  std::uint64_t total(std::size_t share) const;
+  std::size_t share_count() const { return share_count_; }
+
+ private:
+  std::size_t share_count_;
+  std::size_t stride_;  // cells of one worker, rounded up to whole cache lines
+  std::vector<std::atomic<std::uint64_t>> cells_;
+};
+
+struct SnapshotServer {
+  ServerKey key;
+  Address address;
+  bool draining = false;
+  std::shared_ptr<ServerRuntime> runtime;
+  bool takes_new_work() const {
+    return !draining && runtime->up.load(std::memory_order_relaxed);
+  }
+};
+
+struct SnapshotBackend {
+  std::string name;
+  std::vector<SnapshotServer> servers;
+};
+
+struct SnapshotRoute {
+  std::string name;
+  Split split;
+  std::vector<std::size_t> backends;  // index into Snapshot::backends, one per share of `split`
+  Schedule schedule;
+  RevisionNumber revision = 0;
+  std::shared_ptr<RouteRuntime> runtime;
+};
+
+struct Snapshot {
+  std::uint64_t epoch = 0;
+  RevisionNumber revision = 0;
+  std::shared_ptr<const conf::Config> config;
+  RouteTable table;
+  std::vector<SnapshotRoute> routes;  // same order as config->routes
+  std::vector<SnapshotBackend> backends;  // same order as config->backends
+};
+
+// Keeps the runtimes over epochs: a server keeps its health and counts as long as its key and
+// address stay, a route its tickets as long as its name and set of backends stay (G2, G8). Owned
+// by control; forgets what no snapshot uses any more.
+class Registry {
+ public:
+  explicit Registry(std::size_t worker_count) : worker_count_(worker_count) {}
+  // A new server with a health check starts down until its first probe passes, unless
+  // `assume_up`; one without a check is up.
+  std::shared_ptr<const Snapshot> build(std::shared_ptr<const conf::Config> config,
+                                        const State& state, std::uint64_t epoch,
+                                        bool assume_up = false);
+
+ private:
+  std::size_t worker_count_;
+  std::map<std::pair<ServerKey, Address>, std::shared_ptr<ServerRuntime>> servers_;
+  std::map<std::string, std::pair<std::vector<std::string>, std::shared_ptr<RouteRuntime>>> routes_;
+};
+
+}  // namespace sluice::routing
