@@ -1,6 +1,6 @@
 // ServerContext: what all TLS sessions of a listener share: certificate, key, protocol versions,
 // ALPN, ticket keys. Immutable once made, used from every worker at once; a new certificate is a
-// new context.
+// new context. Sessions keep what they need of it alive, so it may go before they do.
 #pragma once
 
 #include <expected>
@@ -10,26 +10,39 @@
 
 #include "proxy/base/clock.h"
 
+// BoringSSL's own type; <openssl/…> stays inside tls/.
 using SSL_CTX = struct ssl_ctx_st;
 
 namespace sluice::tls {
 
-// The keys that session tickets are sealed with, shared by all contexts and workers of a process
-// so that any worker resumes what another began. Rotates by itself; thread-safe.
+// The keys that session tickets are sealed with (RFC 8446 section 4.6.1), shared by all contexts
+// and workers of a process so that any worker resumes what another began. Rotates by itself;
+// thread-safe. See tls/ticket_keys.h.
 class TicketKeys;
 std::shared_ptr<TicketKeys> make_ticket_keys();
 
+// More certificates than this in one chain, leaf included, are refused.
+inline constexpr int kChainLengthMax = 10;
+// Shorter RSA keys are refused: clients refuse them too.
+inline constexpr int kRsaBitsMin = 2048;
+// Session tickets sent after a full or resumed handshake under TLS 1.3.
+inline constexpr int kTicketsPerHandshake = 2;
+
 struct ServerOptions {
   std::string certificate_pem;  // chain, leaf first
-  std::string key_pem;
+  std::string key_pem;          // PKCS#8, EC or RSA; EC, RSA or Ed25519; not encrypted
   bool allow_tls12 = false;
-  std::vector<std::string> alpn;  // in order of preference, e.g. {"http/1.1"}
-  std::string name;  // of the listener: binds tickets to it
+  // In order of preference, e.g. {"http/1.1"}. Empty: what the client offers is ignored.
+  // Otherwise a client that offers protocols, none of them here, is refused with the alert
+  // no_application_protocol (RFC 7301 section 3.2).
+  std::vector<std::string> alpn;
+  std::string name;  // of the listener: binds tickets to it, and to the leaf certificate
 };
 
 class ServerContext {
  public:
   // The error is a sentence for the operator: which part is wrong and why (no key material).
+  // Dates are not judged: see validity_warning().
   static std::expected<std::shared_ptr<const ServerContext>, std::string> make(
       const ServerOptions& options, std::shared_ptr<TicketKeys> ticket_keys);
   ~ServerContext();
@@ -37,16 +50,20 @@ class ServerContext {
   ServerContext& operator=(const ServerContext&) = delete;
 
   // For tests and `check`: when the leaf certificate ends.
-  WallTime expires() const;
+  WallTime expires() const { return expires_; }
+  // A sentence for the operator where `now` is outside the leaf certificate's dates; else empty.
+  std::string validity_warning(WallTime now) const;
   SSL_CTX* handle() const { return handle_; }
 
  private:
   explicit ServerContext(SSL_CTX* handle) : handle_(handle) {}
-  SSL_CTX* handle_;
-  std::shared_ptr<TicketKeys> ticket_keys_;
+  SSL_CTX* handle_;  // one reference
+  WallTime starts_;
+  WallTime expires_;
 };
 
-// A self-signed ECDSA P-256 certificate and key in PEM, for the demo and the tests.
+// A self-signed ECDSA P-256 certificate and key (PKCS#8) in PEM, for the demo and the tests. It is
+// no CA, and clients can take it as their trust anchor (`curl --cacert`). At least one name.
 struct SelfSigned {
   std::string certificate_pem;
   std::string key_pem;

@@ -1,0 +1,82 @@
+// ClientSession: the other side of Session: one TLS connection to a server, without its socket.
+// For connections to servers over TLS, the load tools and the tests. Same rules as Session.
+#pragma once
+
+#include <expected>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tls/session.h"
+
+// BoringSSL's own type.
+using SSL_SESSION = struct ssl_session_st;
+
+namespace sluice::tls {
+
+enum class ClientVersions { tls13, tls12_or_tls13, tls12 };
+
+struct ClientOptions {
+  std::string trust_anchors_pem;  // a server's chain must end in one of them, or be one itself
+  // Any certificate will do, for tests and load tools: then no anchors and no name are needed.
+  bool insecure = false;
+  ClientVersions versions = ClientVersions::tls13;
+  std::vector<std::string> alpn;  // in order of preference
+};
+
+// What all sessions towards one kind of server share. Immutable once made, thread-safe.
+class ClientContext {
+ public:
+  // The error is a sentence for the operator.
+  static std::expected<std::shared_ptr<const ClientContext>, std::string> make(
+      const ClientOptions& options);
+  ~ClientContext();
+  ClientContext(const ClientContext&) = delete;
+  ClientContext& operator=(const ClientContext&) = delete;
+
+  bool insecure() const { return insecure_; }
+  SSL_CTX* handle() const { return handle_; }
+
+ private:
+  ClientContext(SSL_CTX* handle, bool insecure) : handle_(handle), insecure_(insecure) {}
+  SSL_CTX* handle_;  // one reference
+  bool insecure_;
+};
+
+// What resumes a session with the same server through the same context. Under TLS 1.3 to be used
+// once (RFC 8446 appendix C.4). Null: there is none.
+using SavedSession = std::shared_ptr<SSL_SESSION>;
+
+class ClientSession {
+ public:
+  using Status = Session::Status;
+
+  // `server_name` is what the certificate must be good for: a DNS name, which is also sent as SNI
+  // (RFC 6066 section 3), or an IP address, which isn't. May be empty with an insecure context
+  // only; a name that no certificate could carry fails the session.
+  ClientSession(const ClientContext& context, const std::string& server_name,
+                SavedSession saved = nullptr);
+  ~ClientSession();
+  ClientSession(ClientSession&&) noexcept;
+  ClientSession& operator=(ClientSession&&) noexcept;
+
+  // Sends the ClientHello. Once, before anything else.
+  Status start(SessionSink& sink);
+  Status receive(Bytes ciphertext, SessionSink& sink);
+  Status send(Bytes plaintext, SessionSink& sink);
+  void close(SessionSink& sink);
+  void note_idle();
+
+  bool handshake_done() const;
+  SessionInfo info() const;
+  std::string_view failure() const;
+  // The newest that the server has given, which is given out once. Under TLS 1.3 it comes with the
+  // server's first bytes after the handshake.
+  SavedSession take_saved_session();
+
+ private:
+  std::unique_ptr<Engine> engine_;
+};
+
+}  // namespace sluice::tls
