@@ -23,8 +23,8 @@
 namespace sluice::routing {
 
 inline constexpr std::string_view kLedgerHeader = "sluice-ledger 1\n";
-// A record longer than this is damage, not a revision.
-inline constexpr std::size_t kLedgerRecordBytesMax = 1024 * 1024;
+// The longest record. Longer ones are not written, and are damage when read.
+inline constexpr std::size_t kLedgerRecordBytesMax = 16 * 1024 * 1024;
 
 // Where the chain of checksums stands: after the header, or after the last record.
 std::uint32_t ledger_chain_start();
@@ -33,14 +33,18 @@ struct EncodedRecord {
   std::string text;         // with its LF
   std::uint32_t chain = 0;  // for the next record
 };
-EncodedRecord encode_record(const Revision& revision, std::uint32_t chain);
+// The error is a sentence: the record would be longer than kLedgerRecordBytesMax. Text that is not
+// UTF-8 is kept with U+FFFD in place of what is wrong. Never throws.
+std::expected<EncodedRecord, std::string> encode_record(const Revision& revision,
+                                                        std::uint32_t chain);
 
 struct LedgerContents {
   std::vector<Revision> revisions;
   std::uint32_t chain = 0;
   std::size_t good_bytes = 0;  // the file is right up to here
   // A torn tail: what follows good_bytes is the beginning of one record that was never
-  // acknowledged. It is to be cut, and reported.
+  // acknowledged, maybe filled up with zero bytes by the file system. It is to be cut, and
+  // reported. good_bytes is 0 where even the header is torn.
   std::size_t torn_bytes = 0;
 };
 struct LedgerDamage {

@@ -33,12 +33,13 @@ struct Origin {
   std::string identity;  // as authenticated: "uid:0", "file" for a reload
   std::string author;    // as claimed
   std::string reason;
+  bool operator==(const Origin&) const = default;
 };
 
 struct WeightChange {
   std::string route;
-  Split before;
-  Split after;
+  Split before;  // empty: the route is new
+  Split after;   // empty: the route is gone (reloads only)
   // Reloads only: what the file says of this split from now on (State::file_split).
   Split file;
   bool operator==(const WeightChange&) const = default;
@@ -60,6 +61,7 @@ struct Revision {
   std::vector<WeightChange> weights;
   std::vector<DrainChange> drains;
   std::string result = "applied";
+  bool operator==(const Revision&) const = default;
 };
 
 }  // namespace sluice::routing

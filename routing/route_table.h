@@ -25,7 +25,8 @@ class RouteTable {
   RouteTable() = default;
   explicit RouteTable(const std::vector<conf::Route>& routes);
 
-  // `host`: lower case, without port. `path`: without query, beginning with '/', or "*".
+  // `host`: lower case, without port; a trailing dot doesn't matter. `path`: without query,
+  // beginning with '/', or "*", which only the prefix "/" matches.
   std::optional<RouteIndex> match(std::string_view host, std::string_view path) const;
 
  private:
@@ -44,6 +45,7 @@ class RouteTable {
 
   std::unordered_map<std::string, PrefixList, TextHash, std::equal_to<>> exact_;
   std::unordered_map<std::string, PrefixList, TextHash, std::equal_to<>> wildcard_;  // by ".suffix"
+  std::size_t wildcard_bytes_max_ = 0;  // the longest ".suffix"
   PrefixList any_host_;
 };
 

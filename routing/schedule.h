@@ -5,6 +5,7 @@
 // schedule.cc says how, and why that holds.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -31,8 +32,8 @@ class Schedule {
   static constexpr std::uint64_t kTablePeriodMax = 1 << 20;
   static constexpr std::size_t kSharesMax = 64;
 
-  // `units`: integers without common divisor, as to_common_units() makes them; at least one
-  // non-zero.
+  // `units`: integers without common divisor, as to_common_units() makes them. Also false where
+  // all are zero, there are more than kSharesMax, or their sum passes 64 bits.
   static bool fits(std::span<const std::uint64_t> units);
   explicit Schedule(std::span<const std::uint64_t> units);  // precondition: fits(units)
 
@@ -47,9 +48,11 @@ class Schedule {
     std::int32_t left = 0;
     std::int32_t right = 0;
   };
-  std::vector<Node> nodes_;          // nodes_[0] is the root
-  std::vector<std::uint8_t> table_;  // one period, where the split has too many shares for nodes
-  std::size_t only_ = 0;             // the single non-zero share, when nodes_ and table_ are empty
+  std::array<Node, kStatelessSharesMax - 1> nodes_;  // the first is the root
+  std::size_t node_count_ = 0;
+  // One period, where the split has too many shares for nodes. Shared by copies.
+  std::shared_ptr<const std::vector<std::uint8_t>> table_;
+  std::size_t only_ = 0;  // the single non-zero share, where there are no nodes and no table
 };
 
 }  // namespace sluice::routing

@@ -43,19 +43,30 @@ class ServerRuntime {
   std::vector<Cell> cells_;
 };
 
-// Per worker and share: how many requests of a route went where. For the observed share.
+// What outlives snapshots of one route: its tickets, and how many requests went to each share,
+// counted by each worker in a cell of its own.
 class RouteRuntime {
  public:
-  RouteRuntime(std::size_t worker_count, std::size_t share_count);
-  TicketCounter tickets;
+  // `backends`: the names of the shares, in order. `previous`, if not null, is the runtime that
+  // this one follows after the set of backends has changed: the ticket counter is the same one,
+  // and so are the counts of backends that stayed.
+  RouteRuntime(std::size_t worker_count, std::vector<std::string> backends,
+               const RouteRuntime* previous = nullptr);
+
+  Ticket take_ticket() { return tickets_->take(); }
+  Ticket tickets_taken() const { return tickets_->next.load(std::memory_order_relaxed); }
   void count(std::size_t worker, std::size_t share);  // from that worker only
   std::uint64_t total(std::size_t share) const;
-  std::size_t share_count() const { return share_count_; }
+  std::size_t share_count() const { return backends_.size(); }
+  const std::vector<std::string>& backends() const { return backends_; }
 
  private:
-  std::size_t share_count_;
-  std::size_t stride_;  // cells of one worker, rounded up to whole cache lines
-  std::vector<std::atomic<std::uint64_t>> cells_;
+  struct alignas(64) Cell {
+    std::atomic<std::uint64_t> requests{0};
+  };
+  std::vector<std::string> backends_;
+  std::shared_ptr<TicketCounter> tickets_;
+  std::vector<std::shared_ptr<std::vector<Cell>>> shares_;  // of each share, a cell per worker
 };
 
 struct SnapshotServer {
@@ -63,9 +74,7 @@ struct SnapshotServer {
   Address address;
   bool draining = false;
   std::shared_ptr<ServerRuntime> runtime;
-  bool takes_new_work() const {
-    return !draining && runtime->up.load(std::memory_order_relaxed);
-  }
+  bool takes_new_work() const { return !draining && runtime->up.load(std::memory_order_relaxed); }
 };
 
 struct SnapshotBackend {
@@ -87,26 +96,39 @@ struct Snapshot {
   RevisionNumber revision = 0;
   std::shared_ptr<const conf::Config> config;
   RouteTable table;
-  std::vector<SnapshotRoute> routes;  // same order as config->routes
+  std::vector<SnapshotRoute> routes;      // same order as config->routes
   std::vector<SnapshotBackend> backends;  // same order as config->backends
 };
 
 // Keeps the runtimes over epochs: a server keeps its health and counts as long as its key and
-// address stay, a route its tickets as long as its name and set of backends stay (G2, G8). Owned
-// by control; forgets what no snapshot uses any more.
+// address stay, a route its tickets and counts as long as its name stays (G2, G8). Owned by
+// control; forgets what no snapshot uses any more.
 class Registry {
  public:
   explicit Registry(std::size_t worker_count) : worker_count_(worker_count) {}
   // A new server with a health check starts down until its first probe passes, unless
-  // `assume_up`; one without a check is up.
+  // `assume_up`; one without a check is up. Precondition: `state` has taken `config` over, that is
+  // plan_reload() found no error and its revision, if any, has been applied.
   std::shared_ptr<const Snapshot> build(std::shared_ptr<const conf::Config> config,
                                         const State& state, std::uint64_t epoch,
                                         bool assume_up = false);
 
  private:
+  // Of one route: its runtime, and the schedule of its last split, which need not be made again
+  // while that split stands.
+  struct RouteEntry {
+    std::shared_ptr<RouteRuntime> runtime;
+    Split split;
+    Schedule schedule;
+  };
+  SnapshotBackend build_backend(const conf::Backend& backend, const State& state, bool assume_up);
+  SnapshotRoute build_route(const conf::Route& route, const State& state,
+                            const std::map<std::string, std::size_t, std::less<>>& backends);
+  void forget_unused();
+
   std::size_t worker_count_;
   std::map<std::pair<ServerKey, Address>, std::shared_ptr<ServerRuntime>> servers_;
-  std::map<std::string, std::pair<std::vector<std::string>, std::shared_ptr<RouteRuntime>>> routes_;
+  std::map<std::string, RouteEntry> routes_;
 };
 
 }  // namespace sluice::routing

@@ -18,8 +18,8 @@
 namespace sluice::routing {
 
 struct RouteState {
-  Split weights;              // every backend of the split, in the file's order
-  Split file_split;           // the split's own text in the file when it was last taken over
+  Split weights;                // every backend of the split, in the file's order
+  Split file_split;             // the split's own text in the file when it was last taken over
   RevisionNumber revision = 0;  // the last one that changed this route: its ETag
 };
 
@@ -64,9 +64,13 @@ class State {
   // Takes a configuration over (start or SIGHUP) by the conflict rule: a split set through the
   // API stays unless that split's own text in the file has changed since it was last taken over
   // or its set of backends no longer fits; the file wins then, and the loss is reported.
+  // Routes that left the file are forgotten, and so are drains of servers that left it.
   struct ReloadPlan {
     std::optional<Revision> revision;    // nullopt: nothing changes
     std::vector<std::string> conflicts;  // one sentence each, naming route and both splits
+    // Not empty: splits of the file that can't be carried out, one sentence each; the file must
+    // not be taken over, and revision is nullopt.
+    std::vector<std::string> errors;
   };
   ReloadPlan plan_reload(const conf::Config& config, WallTime now) const;
 
