@@ -14,22 +14,34 @@ namespace sluice::http {
 // The fields that the proxy itself looks at. Everything else is `other`.
 enum class FieldId : std::uint8_t {
   other,
+  age,
+  authorization,
+  cache_control,
   connection,
+  content_encoding,
   content_length,
+  content_range,
+  content_type,
+  cookie,
   date,
   expect,
   forwarded,
   host,
   keep_alive,
+  location,
+  max_forwards,
   proxy_authenticate,
   proxy_authorization,
   proxy_connection,
+  proxy_status,
   server,
+  set_cookie,
   te,
   trailer,
   transfer_encoding,
   upgrade,
   via,
+  www_authenticate,
   x_forwarded_for,
   x_forwarded_host,
   x_forwarded_proto,
@@ -65,6 +77,10 @@ struct Field {
 // next append() or clear().
 class Fields {
  public:
+  // What an entry can address; codecs refuse more long before (SLUICE_CHECK in append()).
+  static constexpr std::size_t kNameBytesMax = 0xffff;
+  static constexpr std::size_t kTextBytesMax = 0xffff'ffff;
+
   void append(std::string_view name, std::string_view value) {
     append(name, value, field_id(name));
   }
@@ -116,7 +132,18 @@ class Fields {
   std::vector<Entry> entries_;
 };
 
-enum class Method : std::uint8_t { other, get, head, post, put, del, connect, options, trace, patch };
+enum class Method : std::uint8_t {
+  other,
+  get,
+  head,
+  post,
+  put,
+  del,
+  connect,
+  options,
+  trace,
+  patch
+};
 
 Method method_from(std::string_view token);
 // RFC 9110 §9.2.2.
@@ -139,9 +166,11 @@ struct BodyLength {
 struct RequestHead {
   std::string method_text;
   Method method = Method::other;
-  std::string scheme;     // "http" or "https": what the client's connection was
+  // "http" or "https": what the client's connection was, set by its owner. The HTTP/1 parser sets
+  // it only from an absolute-form target, for the owner to compare.
+  std::string scheme;
   std::string authority;  // Host or :authority, lower case, checked; port kept
-  std::string target;     // origin form (path and query) or "*"; checked, as it came
+  std::string target;  // origin form (path and query) or "*"; checked, as it came. Of CONNECT: ""
   Version version = Version::http_1_1;
   Fields fields;
   BodyLength body;
