@@ -1,0 +1,38 @@
+// Opens listening sockets at start-up: blocking calls, every failure a sentence for the operator.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <expected>
+#include <string>
+#include <vector>
+
+#include "proxy/base/address.h"
+#include "proxy/io/file_descriptor.h"
+
+namespace sluice::io {
+
+struct ListenOptions {
+  bool reuse_port = false;  // SO_REUSEPORT: one listening socket per worker; TCP only
+  int backlog = 4096;       // the kernel caps it at net.core.somaxconn
+  mode_t unix_mode = 0660;  // of a Unix socket's file, in force before the first client connects
+};
+
+// One non-blocking, close-on-exec listening socket. An IPv6 address takes IPv6 clients only. A Unix
+// socket's file that nobody answers on is replaced; anything else in its place is left alone and
+// is an error. Port 0 takes a free one: bound_address() tells which.
+std::expected<FileDescriptor, std::string> open_listening_socket(const Address& address,
+                                                                 const ListenOptions& options = {});
+
+// `count` (at least 1) of them on the same address, one per worker; with port 0 all take the port
+// of the first. TCP: each with SO_REUSEPORT, once it is certain that no other process listens
+// there (the kernel would silently share the port between two processes of one user). Unix: one
+// socket, duplicated.
+std::expected<std::vector<FileDescriptor>, std::string> open_listening_sockets(
+    const Address& address, std::size_t count, const ListenOptions& options = {});
+
+// Where a socket is bound, with the port that port 0 became; none if the kernel has no answer.
+Address bound_address(int fd);
+
+}  // namespace sluice::io

@@ -1,0 +1,22 @@
+// The ring on io_uring (Linux 6.1 and later): a worker's only way to the kernel.
+//
+// Made on the thread that will use it, owned by that thread's loop, destroyed there after every
+// operation was joined. wake() alone may come from elsewhere.
+//
+// Beyond ring.h: a submission without a target has its completion dropped; `read` wants
+// descriptors in blocking mode (the kernel answers EAGAIN at once for others); a receive whose
+// `length` is not 0 takes at most that many bytes (one-shot only).
+#pragma once
+
+#include <expected>
+#include <memory>
+#include <string>
+
+#include "proxy/io/ring.h"
+
+namespace sluice::io {
+
+// The error is a sentence for the operator: what refused, why, and what would help.
+std::expected<std::unique_ptr<Ring>, std::string> make_uring_ring(const RingOptions& options = {});
+
+}  // namespace sluice::io
