@@ -1,0 +1,91 @@
+// The admin API: (request, view) → reply or command. No socket, no thread, no file.
+//
+// Control calls handle() for each request of the admin listener. A Reply is the answer. A Command
+// is a change that is allowed and well-formed: control plans it (routing/state.h), writes the
+// ledger, publishes, waits for the workers, and asks render.h for the answer. Paths are canonical
+// below /v1/ and the same without it; docs/admin-api.md is the user's side.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "admin/view.h"
+#include "proxy/base/clock.h"
+#include "routing/revision.h"
+#include "routing/state.h"
+
+namespace sluice::admin {
+
+// Bounds of what a caller may send. The listener enforces the body's while reading; handle() again.
+inline constexpr std::size_t kBodyBytesMax = 64 * 1024;
+inline constexpr std::size_t kFormFieldsMax = 128;
+inline constexpr std::size_t kAuthorBytesMax = 128;
+inline constexpr std::size_t kReasonTextBytesMax = 512;
+inline constexpr Duration kWaitMax = std::chrono::minutes(10);
+
+// Who is at the other end, as the socket tells it.
+struct Caller {
+  enum class Transport : std::uint8_t { unix_socket, loopback_tcp, other };
+  Transport transport = Transport::other;
+  std::optional<std::uint32_t> uid;  // nullopt: could not be found out
+  std::string address;               // "127.0.0.1:50122" or "unix"
+
+  // "uid:0", or "unknown".
+  std::string identity() const;
+};
+
+struct Request {
+  std::string method;
+  std::string target;  // path and query, as it came
+  std::string host;    // authority, port kept
+  Caller caller;
+  std::optional<std::string> content_type;
+  std::optional<std::string> if_match;  // all its field lines, joined with ", "
+  std::optional<std::string> origin;
+  std::optional<std::string> sec_fetch_site;
+  std::string body;
+};
+
+struct Reply {
+  int status = 200;
+  std::string content_type;
+  std::vector<std::pair<std::string, std::string>> fields;  // ETag, Allow, Retry-After, ...
+  std::string body;  // for HEAD too: the listener sends its length and leaves it out
+  std::string note;  // a few words for the audit log; not sent
+};
+
+enum class Format : std::uint8_t { json, text };
+
+struct Shift {
+  routing::SplitRequest split;
+};
+struct Switch {
+  std::string route;
+  std::string to;
+  std::optional<routing::RevisionNumber> if_match;
+};
+struct Drain {
+  routing::ServerKey server;  // exists
+  bool draining = true;       // false: resume
+  // Answer when the server is safe to stop, or (resume) takes new work; nullopt: when in force.
+  std::optional<Duration> wait;
+};
+struct Command {
+  std::variant<Shift, Switch, Drain> action;
+  routing::Origin origin;
+  Format format = Format::json;
+};
+
+// `If-Match` has been compared with view.state; it is handed on so that the plan compares again.
+std::variant<Reply, Command> handle(const Request& request, const View& view);
+
+// The read-only listener: GET and HEAD of /metrics, /livez, /readyz, whoever asks.
+Reply handle_read_only(const Request& request, const View& view);
+
+}  // namespace sluice::admin

@@ -1,0 +1,98 @@
+// Metrics: what /metrics shows, in Prometheus' text format 0.0.4. Every metric is defined in one
+// table (kMetrics), which docs/metrics.md repeats for people; a test holds the two together.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "admin/worker_counters.h"
+#include "health/tracker.h"
+#include "proxy/base/clock.h"
+#include "routing/revision.h"
+
+namespace sluice::admin {
+
+// What control sums up for one scrape. Plain values; nothing here is shared.
+struct MetricsInput {
+  // All workers' counters together.
+  struct Totals {
+    std::array<std::uint64_t, kCountCount> counts{};
+    std::array<std::uint64_t, kDurationBounds.size() + 1> duration_buckets{};
+    std::uint64_t duration_nanoseconds = 0;
+    std::uint64_t get(Count what) const { return counts[static_cast<std::size_t>(what)]; }
+  };
+  struct Listener {
+    std::string name;
+    std::uint64_t accepted = 0;
+    std::uint64_t closed = 0;
+    std::uint64_t tls_handshakes = 0;
+    std::uint64_t tls_resumed = 0;
+    std::uint64_t tls_failed = 0;
+  };
+  struct Server {
+    routing::ServerKey key;
+    bool takes_new_work = false;
+    bool draining = false;
+    std::uint64_t running = 0;
+    std::uint64_t requests = 0;
+    std::uint64_t failures = 0;
+    std::uint64_t probes_passed = 0;
+    std::uint64_t probes_failed = 0;
+  };
+  struct Share {
+    std::string route;
+    std::string backend;
+    double weight = 0;
+    std::uint64_t requests = 0;
+  };
+  struct Worker {
+    std::uint64_t loop_turns = 0;
+    std::uint64_t epoch = 0;  // the one it has adopted
+  };
+  struct Ledger {
+    routing::RevisionNumber revision = 0;
+    std::uint64_t bytes = 0;
+    std::uint64_t writes = 0;  // each with its fsync
+    Duration write_time = Duration::zero();
+    std::uint64_t write_failures = 0;
+  };
+
+  std::string version;
+  WallTime started;
+  std::uint64_t epoch = 0;  // published
+  bool ready = false;
+  std::uint64_t reloads_accepted = 0;
+  std::uint64_t reloads_refused = 0;
+  std::uint64_t admin_refusals = 0;
+  Totals totals;
+  std::vector<Worker> workers;
+  std::vector<Listener> listeners;
+  std::vector<Server> servers;
+  std::vector<Share> shares;
+  Ledger ledger;
+
+  // Adds one worker: its counters to `totals` and to those of `listeners`, whose index is its
+  // slot, and itself to `workers`.
+  void add(const WorkerCounters& counters, std::uint64_t adopted_epoch);
+};
+
+enum class MetricType : std::uint8_t { counter, gauge, histogram };
+std::string_view to_string(MetricType type);
+
+struct MetricDefinition {
+  std::string_view name;
+  MetricType type;
+  std::string_view labels;  // comma-separated names; `le` of histograms left out
+  std::string_view help;
+};
+// In the order in which they are shown.
+std::span<const MetricDefinition> metric_definitions();
+
+inline constexpr std::string_view kMetricsContentType = "text/plain; version=0.0.4; charset=utf-8";
+std::string render_metrics(const MetricsInput& input);
+
+}  // namespace sluice::admin

@@ -1,0 +1,86 @@
+// View: everything that admin handlers may read, filled by control for one call. References and
+// values only: making one costs no lock, and nothing in it changes while the call is answered.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "admin/metrics.h"
+#include "conf/config.h"
+#include "health/tracker.h"
+#include "proxy/base/clock.h"
+#include "routing/observed.h"
+#include "routing/revision.h"
+#include "routing/state.h"
+
+namespace sluice::admin {
+
+// One server of the configuration.
+struct ServerView {
+  routing::ServerKey key;
+  Address address;
+  bool probed = true;  // false: no health check, taken as up
+  health::Status status = health::Status::unknown;
+  WallTime since;  // when the status became what it is
+  std::string last_error;
+  std::optional<WallTime> last_error_at;
+  bool draining = false;
+  routing::RevisionNumber drain_revision = 0;  // the last that changed `draining`
+  std::uint64_t running = 0;                   // exchanges, all workers
+  std::uint64_t requests = 0;
+  std::uint64_t failures = 0;
+  bool safe_to_stop = false;  // drained everywhere, and nothing on it (guarantee G5)
+};
+
+// Workers that run the same epoch, and what is in force with them.
+struct Adoption {
+  std::uint64_t epoch = 0;
+  routing::RevisionNumber revision = 0;
+  std::vector<std::size_t> workers;
+  std::map<std::string, routing::Split> weights;  // by route
+};
+
+// Where a route's requests really went of late.
+struct ObservedRoute {
+  std::vector<std::string> backends;  // names of the windows' counts
+  routing::ObservedWindow last_requests;
+  routing::ObservedWindow last_minute;
+};
+
+struct ProcessInfo {
+  std::string version;
+  std::int64_t pid = 0;
+  std::uint32_t uid = 0;  // Sluice's own
+  WallTime started;
+  std::size_t workers = 0;
+};
+
+// A yes or no, and the sentence that says why.
+struct Verdict {
+  bool ok = false;
+  std::string sentence;
+};
+
+struct View {
+  const conf::Config& config;
+  const routing::State& state;
+  WallTime now;
+  std::uint64_t epoch = 0;          // published
+  std::vector<Adoption> adoptions;  // newest first; one entry when all workers run the same epoch
+  std::vector<ServerView> servers;  // in the configuration's order
+  std::map<std::string, ObservedRoute> observed;  // by route; none: nothing observed yet
+  ProcessInfo process;
+  Verdict alive;
+  Verdict ready;
+  // Called for /metrics only.
+  std::function<MetricsInput()> collect_metrics;
+
+  const ServerView* server(const routing::ServerKey& key) const;
+};
+
+}  // namespace sluice::admin
