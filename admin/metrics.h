@@ -4,7 +4,6 @@
 
 #include <array>
 #include <cstdint>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,7 +34,7 @@ struct MetricsInput {
   };
   struct Server {
     routing::ServerKey key;
-    bool takes_new_work = false;
+    bool up = false;  // or unprobed
     bool draining = false;
     std::uint64_t running = 0;
     std::uint64_t requests = 0;
@@ -90,7 +89,7 @@ struct MetricDefinition {
   std::string_view help;
 };
 // In the order in which they are shown.
-std::span<const MetricDefinition> metric_definitions();
+std::vector<MetricDefinition> metric_definitions();
 
 inline constexpr std::string_view kMetricsContentType = "text/plain; version=0.0.4; charset=utf-8";
 std::string render_metrics(const MetricsInput& input);

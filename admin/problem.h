@@ -3,7 +3,6 @@
 #pragma once
 
 #include <functional>
-#include <span>
 #include <string>
 #include <string_view>
 
@@ -21,8 +20,5 @@ Reply problem(int status, std::string_view code, std::string detail,
 
 // The words of an HTTP status (RFC 9110 §15).
 std::string_view status_title(int status);
-
-// ` Did you mean "x"?` when one of the names is close to `word`; else empty.
-std::string nearest_hint(std::string_view word, std::span<const std::string> names);
 
 }  // namespace sluice::admin

@@ -42,7 +42,7 @@ struct Adoption {
   std::uint64_t epoch = 0;
   routing::RevisionNumber revision = 0;
   std::vector<std::size_t> workers;
-  std::map<std::string, routing::Split> weights;  // by route
+  std::map<std::string, routing::Split, std::less<>> weights;  // by route
 };
 
 // Where a route's requests really went of late.
@@ -73,7 +73,8 @@ struct View {
   std::uint64_t epoch = 0;          // published
   std::vector<Adoption> adoptions;  // newest first; one entry when all workers run the same epoch
   std::vector<ServerView> servers;  // in the configuration's order
-  std::map<std::string, ObservedRoute> observed;  // by route; none: nothing observed yet
+  std::map<std::string, ObservedRoute, std::less<>>
+      observed;  // by route; none: nothing observed yet
   ProcessInfo process;
   Verdict alive;
   Verdict ready;

@@ -33,15 +33,16 @@ enum class Count : std::uint8_t {
   backend_connects,
   backend_connects_failed,
   backend_connections_closed,
-  // Messages that were refused, by what was wrong with them.
-  malformed_start_line,
-  malformed_field,
-  malformed_host,
-  malformed_length,  // Content-Length, Transfer-Encoding
-  malformed_chunk,
-  malformed_unsupported,  // version, method, transfer coding, expectation
-  malformed_truncated,    // the peer closed within a message
-  malformed_response,     // any of these, from a server
+  // Requests that were refused as malformed or too large, by the status they were answered.
+  refused_400,
+  refused_413,
+  refused_414,
+  refused_417,
+  refused_431,
+  refused_501,
+  refused_505,
+  refused_other,
+  refused_responses,  // responses of servers that were refused (and answered with 502)
   // Limits hit, by the name that they have in the configuration.
   limit_request_line_bytes,
   limit_field_line_bytes,
@@ -80,6 +81,28 @@ inline constexpr std::array<Duration, 13> kDurationBounds = {
 constexpr Count count_for_status(int status) {
   SLUICE_CHECK(status >= 100 && status <= 599);
   return static_cast<Count>(static_cast<int>(Count::responses_1xx) + status / 100 - 1);
+}
+
+// The counter that a request refused with this status belongs to.
+constexpr Count count_for_refusal(int status) {
+  switch (status) {
+    case 400:
+      return Count::refused_400;
+    case 413:
+      return Count::refused_413;
+    case 414:
+      return Count::refused_414;
+    case 417:
+      return Count::refused_417;
+    case 431:
+      return Count::refused_431;
+    case 501:
+      return Count::refused_501;
+    case 505:
+      return Count::refused_505;
+    default:
+      return Count::refused_other;
+  }
 }
 
 // One writer.

@@ -56,11 +56,13 @@ void Tracker::on_probe(const std::expected<void, std::string>& verdict, TimePoin
     return;
   }
   if (verdict) {
+    ++passed_total_;
     failures_ = 0;
     passes_ = std::min(passes_ + 1, check_.rise);
     if (status_ == Status::unknown || one_pass_suffices_ || passes_ >= check_.rise)
       become(Status::up, now);
   } else {
+    ++failed_total_;
     passes_ = 0;
     failures_ = std::min(failures_ + 1, check_.fall);
     note_error(verdict.error(), now);

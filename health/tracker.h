@@ -63,6 +63,9 @@ class Tracker {
   // Probes of one verdict in a row; at most one of the two is not 0.
   int passes_in_a_row() const { return passes_; }
   int failures_in_a_row() const { return failures_; }
+  // Probes that said something, ever.
+  std::uint64_t passed_total() const { return passed_total_; }
+  std::uint64_t failed_total() const { return failed_total_; }
 
  private:
   enum class Probe : std::uint8_t { none, on_its_way, outdated };
@@ -79,6 +82,8 @@ class Tracker {
   bool one_pass_suffices_ = false;  // true exactly when down because a connect failed
   int passes_ = 0;
   int failures_ = 0;
+  std::uint64_t passed_total_ = 0;
+  std::uint64_t failed_total_ = 0;
   TimePoint since_;
   TimePoint next_probe_at_;
   std::optional<TimePoint> last_started_;

@@ -245,6 +245,17 @@ TEST_F(Tracking, AProbeOfTheOldCheckSaysNothingOfTheNewOne) {
   EXPECT_EQ(tracker.status(), Status::down);
 }
 
+TEST_F(Tracking, CountsEveryProbeThatSaidSomething) {
+  probe(kPassed);
+  probe(kFailed);
+  probe(kPassed);
+  tracker.on_probe_started(now = tracker.next_probe_at());
+  tracker.on_connect_failed("connect refused", now);
+  tracker.on_probe(kPassed, now);
+  EXPECT_EQ(tracker.passed_total(), 2u);
+  EXPECT_EQ(tracker.failed_total(), 1u);
+}
+
 TEST_F(Tracking, LongReasonsAreCut) {
   probe(std::unexpected(std::string(10'000, 'x')));
   EXPECT_EQ(tracker.last_error().size(), kReasonBytesMax);

@@ -1,0 +1,57 @@
+#include "admin/audit.h"
+
+#include "admin/json_writer.h"
+#include "admin/parts.h"
+#include "proxy/base/rfc3339.h"
+
+namespace sluice::admin {
+namespace {
+
+void write_revision(JsonWriter& json, const routing::Revision& revision) {
+  json.key("revision").value(revision.number);
+  if (!revision.origin.author.empty()) json.key("author").value(revision.origin.author);
+  if (!revision.origin.reason.empty()) json.key("reason").value(revision.origin.reason);
+  json.key("changes").begin_array();
+  for (const routing::WeightChange& change : revision.weights) {
+    json.begin_object();
+    json.key("route").value(change.route);
+    write_split(json.key("before"), change.before);
+    write_split(json.key("after"), change.after);
+    json.end_object();
+  }
+  for (const routing::DrainChange& change : revision.drains) {
+    json.begin_object();
+    json.key("server").value(change.server.to_string());
+    json.key("before").value(change.before ? "draining" : "active");
+    json.key("after").value(change.after ? "draining" : "active");
+    json.end_object();
+  }
+  json.end_array();
+}
+
+}  // namespace
+
+bool is_audited(const Request& request, const Reply& reply) {
+  const bool reads = request.method == "GET" || request.method == "HEAD";
+  const bool refused = reply.status == 403 || reply.status == 421;
+  return !reads || refused;
+}
+
+std::string audit_line(const Request& request, const Reply& reply,
+                       const routing::Revision* revision, WallTime now) {
+  JsonWriter json(JsonWriter::Layout::one_line);
+  json.begin_object();
+  json.key("time").value(to_rfc3339(now));
+  json.key("log").value("audit");
+  json.key("identity").value(request.caller.identity());
+  json.key("address").value(request.caller.address);
+  json.key("method").value(std::string_view(request.method).substr(0, kAuditPathBytesMax));
+  json.key("path").value(std::string_view(request.target).substr(0, kAuditPathBytesMax));
+  json.key("status").value(reply.status);
+  json.key("what").value(reply.note);
+  if (revision != nullptr) write_revision(json, *revision);
+  json.end_object();
+  return json.finish();
+}
+
+}  // namespace sluice::admin

@@ -1,0 +1,21 @@
+// What the admin API has, in one table: api.cc routes by it, `GET /` prints it, and a test holds
+// docs/admin-api.md to it.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string_view>
+
+namespace sluice::admin {
+
+struct Endpoint {
+  std::string_view pattern;  // below /v1 or without it; {NAME} is one path segment
+  std::string_view allow;    // as the Allow field says it
+  std::string_view summary;
+  std::string_view example;  // what follows `curl`
+};
+
+inline constexpr std::size_t kEndpointCount = 8;
+std::span<const Endpoint> endpoints();
+
+}  // namespace sluice::admin

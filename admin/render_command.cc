@@ -1,0 +1,208 @@
+// What becomes of a command. What GET answers is in render.cc.
+#include <fmt/core.h>
+
+#include "admin/form.h"
+#include "admin/json_writer.h"
+#include "admin/parts.h"
+#include "admin/problem.h"
+#include "admin/render.h"
+#include "proxy/base/check.h"
+
+namespace sluice::admin {
+namespace {
+
+const std::string& route_of(const Command& command) {
+  if (const auto* shift = std::get_if<Shift>(&command.action)) return shift->split.route;
+  const auto* switch_to = std::get_if<Switch>(&command.action);
+  SLUICE_CHECK(switch_to != nullptr);
+  return switch_to->route;
+}
+
+const Drain& drain_of(const Command& command) {
+  const auto* drain = std::get_if<Drain>(&command.action);
+  SLUICE_CHECK(drain != nullptr);
+  return *drain;
+}
+
+// What a shift's answer says, whether it changed something (`before`) or not (nullptr).
+Reply render_split(const View& view, const Command& command, std::string_view route,
+                   routing::RevisionNumber revision, const routing::Split& weights,
+                   const routing::Split* before) {
+  const std::string now = fmt::format("{}: {}", route, split_text(weights));
+  Reply reply;
+  if (command.format == Format::text) {
+    reply =
+        text_reply(before != nullptr ? fmt::format("{}, revision {}, was {}\n", now, revision,
+                                                   split_text(*before))
+                                     : fmt::format("{}, revision {}, unchanged\n", now, revision));
+  } else {
+    JsonWriter json;
+    json.begin_object();
+    json.key("route").value(route);
+    json.key("revision").value(revision);
+    json.key("changed").value(before != nullptr);
+    write_split(json.key("weights"), weights);
+    if (before != nullptr) write_split(json.key("before"), *before);
+    json.key("in_force").begin_object(JsonWriter::Layout::one_line);
+    json.key("everywhere").value(true);
+    json.key("workers").value(view.process.workers);
+    json.end_object();
+    json.end_object();
+    reply = json_reply(json);
+  }
+  reply.fields.emplace_back("ETag", etag(revision));
+  reply.note = before != nullptr ? now : now + " (unchanged)";
+  return reply;
+}
+
+// A reload can take away what a call waits for.
+Reply gone(std::string_view code, std::string_view what) {
+  return problem(404, code,
+                 fmt::format("{} left the configuration while the call was waiting.", what));
+}
+
+std::string_view code_of(routing::PlanError::Kind kind) {
+  using Kind = routing::PlanError::Kind;
+  switch (kind) {
+    case Kind::unknown_route:
+      return "unknown_route";
+    case Kind::unknown_backend:
+      return "unknown_backend";
+    case Kind::unknown_server:
+      return "unknown_server";
+    case Kind::bad_split:
+      return "bad_split";
+    case Kind::stale:
+      return "stale";
+  }
+  return "bad_split";
+}
+
+int status_of(const Command& command, routing::PlanError::Kind kind) {
+  using Kind = routing::PlanError::Kind;
+  switch (kind) {
+    case Kind::unknown_route:
+    case Kind::unknown_server:
+      return 404;
+    case Kind::unknown_backend:  // a drain's is in the path, a split's in the body
+      return std::holds_alternative<Drain>(command.action) ? 404 : 422;
+    case Kind::bad_split:
+      return 422;
+    case Kind::stale:
+      return 412;
+  }
+  return 422;
+}
+
+std::string drain_state(const ServerView& server) {
+  if (server.draining) {
+    return server.safe_to_stop ? "drained, safe to stop"
+                               : fmt::format("draining, {} running", server.running);
+  }
+  if (takes_new_work(server)) return "takes new work";
+  return server.last_error.empty()
+             ? fmt::format("resumed, {}", status_word(server))
+             : fmt::format("resumed, {} ({})", status_word(server), server.last_error);
+}
+
+void write_drain(JsonWriter& json, const ServerView& server) {
+  json.key("backend").value(server.key.backend);
+  json.key("revision").value(server.drain_revision);
+  write_server(json.key("server"), server);
+}
+
+}  // namespace
+
+Reply render_plan_error(const View& view, const Command& command, const routing::PlanError& error) {
+  Reply reply = problem(status_of(command, error.kind), code_of(error.kind), error.message);
+  if (error.kind == routing::PlanError::Kind::stale) {
+    if (const routing::RouteState* route = view.state.route(route_of(command)))
+      reply.fields.emplace_back("ETag", etag(route->revision));
+  }
+  return reply;
+}
+
+Reply render_noop(const View& view, const Command& command) {
+  const std::string& name = route_of(command);
+  const routing::RouteState* route = view.state.route(name);
+  if (route == nullptr) return gone("unknown_route", "Route " + name);
+  return render_split(view, command, name, route->revision, route->weights, nullptr);
+}
+
+Reply render_shift_done(const View& view, const Command& command,
+                        const routing::Revision& revision) {
+  SLUICE_CHECK(revision.weights.size() == 1);
+  const routing::WeightChange& change = revision.weights.front();
+  return render_split(view, command, change.route, revision.number, change.after, &change.before);
+}
+
+Reply render_drain(const View& view, const Command& command, bool changed) {
+  const Drain& drain = drain_of(command);
+  const ServerView* server = view.server(drain.server);
+  if (server == nullptr) return gone("unknown_server", "Server " + drain.server.to_string());
+  const std::string now = fmt::format("{}: {}", drain.server.to_string(), drain_state(*server));
+  Reply reply;
+  if (command.format == Format::text) {
+    reply = text_reply(fmt::format("{}, revision {}{}\n", now, server->drain_revision,
+                                   changed ? "" : ", unchanged"));
+  } else {
+    JsonWriter json;
+    json.begin_object();
+    json.key("changed").value(changed);
+    json.key("safe_to_stop").value(server->safe_to_stop);
+    write_drain(json, *server);
+    json.end_object();
+    reply = json_reply(json);
+  }
+  reply.fields.emplace_back("ETag", etag(server->drain_revision));
+  reply.note = changed ? now : now + " (unchanged)";
+  return reply;
+}
+
+Reply render_wait_lapsed(const View& view, const Command& command) {
+  const Drain& drain = drain_of(command);
+  const ServerView* server = view.server(drain.server);
+  SLUICE_CHECK(drain.wait);
+  if (server == nullptr) return gone("unknown_server", "Server " + drain.server.to_string());
+  const double seconds = std::chrono::duration<double>(*drain.wait).count();
+  const std::string detail =
+      drain.draining ? fmt::format(
+                           "After {} s server {} is not safe to stop: {} exchanges are running. It "
+                           "stays draining; call again to wait on.",
+                           seconds, drain.server.to_string(), server->running)
+                     : fmt::format(
+                           "After {} s server {} takes no new work: its status is {}{}. It stays "
+                           "resumed and gets work when a probe passes.",
+                           seconds, drain.server.to_string(), status_word(*server),
+                           server->last_error.empty() ? "" : ", last error: " + server->last_error);
+  return problem(504, "wait_lapsed", detail, [&](JsonWriter& json) {
+    json.key("safe_to_stop").value(server->safe_to_stop);
+    write_drain(json, *server);
+  });
+}
+
+Reply render_not_adopted(const View& view, routing::RevisionNumber revision,
+                         std::span<const std::size_t> workers) {
+  std::string list;
+  for (const std::size_t worker : workers)
+    list += (list.empty() ? "" : ", ") + std::to_string(worker);
+  const double seconds = std::chrono::duration<double>(view.config.runtime.adopt_timeout).count();
+  return problem(504, "not_adopted",
+                 fmt::format("Revision {} is durable, but after {} s worker {} still runs an older "
+                             "one. It comes into force there when that worker goes on; GET "
+                             "/weights shows it.",
+                             revision, seconds, list),
+                 [&](JsonWriter& json) {
+                   json.key("revision").value(revision);
+                   json.key("workers").begin_array(JsonWriter::Layout::one_line);
+                   for (const std::size_t worker : workers) json.value(worker);
+                   json.end_array();
+                 });
+}
+
+Reply render_ledger_failed(std::string_view why) {
+  return problem(503, "ledger_failed",
+                 fmt::format("Nothing was changed: the ledger could not be written. {}", why));
+}
+
+}  // namespace sluice::admin
