@@ -5,6 +5,7 @@
 #pragma once
 
 #include <expected>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -14,6 +15,7 @@
 
 #include "conf/config.h"
 #include "routing/revision.h"
+#include "routing/schedule.h"
 
 namespace sluice::routing {
 
@@ -43,10 +45,14 @@ struct SplitRequest {
   std::optional<RevisionNumber> if_match;
 };
 
+// Why no schedule can carry this split out, as a clause; nullopt: it can. For what a caller states
+// and for what a file says.
+std::optional<std::string> why_unfit(const Split& split);
+
 class State {
  public:
   RevisionNumber revision() const { return revision_; }
-  const std::map<std::string, RouteState>& routes() const { return routes_; }
+  const std::map<std::string, RouteState, std::less<>>& routes() const { return routes_; }
   const RouteState* route(std::string_view name) const;
   bool is_draining(const ServerKey& server) const;
   // The revision that last changed this server's drain; 0 if none did.
@@ -78,8 +84,11 @@ class State {
   void apply(const Revision& revision);
 
  private:
+  // An empty revision that would follow the last one.
+  Revision next(RevisionKind kind, Origin origin, WallTime now) const;
+
   RevisionNumber revision_ = 0;
-  std::map<std::string, RouteState> routes_;
+  std::map<std::string, RouteState, std::less<>> routes_;
   std::map<ServerKey, std::pair<bool, RevisionNumber>> drains_;
 };
 
