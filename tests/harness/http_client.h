@@ -9,6 +9,7 @@
 #include <expected>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -125,8 +126,8 @@ class HttpClient {
   std::string tls_alpn() const;
   bool tls_resumed() const;
   std::string tls_group() const;
-  // Reads until the server's session ticket came; null if none does. With TLS 1.3 tickets follow
-  // the handshake, so read a response first.
+  // From the last ticket read so far; null if none came. Tickets follow a TLS 1.3 handshake, so
+  // read a response first.
   bssl::UniquePtr<SSL_SESSION> tls_session() const;
   int fd() const { return fd_.get(); }
 
