@@ -15,13 +15,11 @@ using SSL_SESSION = struct ssl_session_st;
 
 namespace sluice::tls {
 
-enum class ClientVersions { tls13, tls12_or_tls13, tls12 };
-
 struct ClientOptions {
   std::string trust_anchors_pem;  // a server's chain must end in one of them, or be one itself
   // Any certificate will do, for tests and load tools: then no anchors and no name are needed.
   bool insecure = false;
-  ClientVersions versions = ClientVersions::tls13;
+  Versions versions = Versions::tls13;
   std::vector<std::string> alpn;  // in order of preference
 };
 

@@ -3,6 +3,7 @@
 // new context. Sessions keep what they need of it alive, so it may go before they do.
 #pragma once
 
+#include <cstddef>
 #include <expected>
 #include <memory>
 #include <string>
@@ -23,10 +24,14 @@ std::shared_ptr<TicketKeys> make_ticket_keys();
 
 // More certificates than this in one chain, leaf included, are refused.
 inline constexpr int kChainLengthMax = 10;
+// Longer PEM texts are refused.
+inline constexpr std::size_t kPemBytesMax = 4 * 1024 * 1024;
 // Shorter RSA keys are refused: clients refuse them too.
 inline constexpr int kRsaBitsMin = 2048;
 // Session tickets sent after a full or resumed handshake under TLS 1.3.
 inline constexpr int kTicketsPerHandshake = 2;
+
+enum class Versions { tls12, tls12_or_tls13, tls13 };
 
 struct ServerOptions {
   std::string certificate_pem;  // chain, leaf first

@@ -22,7 +22,7 @@ namespace sluice::tls {
 class TicketKeys {
  public:
   static constexpr Duration kRotation = std::chrono::hours(12);
-  // Bytes by which a sealed ticket is longer than what is in it: key name, nonce, tag.
+  // Bytes by which a sealed ticket is longer than what is in it: tag, nonce, key name.
   static constexpr std::size_t kOverhead = 16 + 12 + 16;
 
   // `now` is asked at every seal and open, on the calling thread.
@@ -35,8 +35,10 @@ class TicketKeys {
   void rotate();
 
   // All of these are thread-safe; the lock is held only while a pointer is copied (or, twice a
-  // day, a key made). Spans may be the same memory. Answers how many bytes were written to `out`;
-  // nothing where `out` is too short, the ticket was not sealed by a living key, or was altered.
+  // day, a key made). The two spans may
+  // begin at the same byte, but not overlap otherwise. Answers how many bytes were written to
+  // `out`; nothing where `out` is too short, the ticket was not sealed by a living key, or was
+  // altered.
   std::optional<std::size_t> seal(std::span<const std::uint8_t> session,
                                   std::span<std::uint8_t> out);
   std::optional<std::size_t> open(std::span<const std::uint8_t> ticket,

@@ -1,0 +1,128 @@
+#include "tls/client_session.h"
+
+#include <fmt/format.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+
+#include "proxy/base/check.h"
+#include "tls/engine.h"
+#include "tls/errors.h"
+#include "tls/pem.h"
+#include "tls/settings.h"
+
+namespace sluice::tls {
+namespace {
+
+// A bundle of all public authorities has about 150.
+constexpr int kTrustAnchorsMax = 1000;
+
+std::expected<void, std::string> trust(SSL_CTX* context, const std::string& anchors_pem) {
+  auto anchors = parse_certificates(anchors_pem, "trust anchors", kTrustAnchorsMax);
+  if (!anchors) return std::unexpected(std::move(anchors.error()));
+  X509_STORE* store = SSL_CTX_get_cert_store(context);
+  for (const Certificate& anchor : *anchors) {
+    if (X509_STORE_add_cert(store, anchor.get()) != 1) {
+      return std::unexpected(fmt::format("trust anchors: one can't be used ({})", take_error()));
+    }
+  }
+  // An anchor need not be self-signed.
+  X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context), X509_V_FLAG_PARTIAL_CHAIN);
+  SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
+  return {};
+}
+
+// What keeps `ssl` from speaking to `server_name`, if anything.
+std::string expect_name(SSL* ssl, const std::string& server_name, bool insecure) {
+  if (server_name.empty()) return insecure ? "" : "no server name to check the certificate against";
+  X509_VERIFY_PARAM* param = SSL_get0_param(ssl);
+  if (X509_VERIFY_PARAM_set1_ip_asc(param, server_name.c_str()) == 1) return {};
+  ERR_clear_error();
+  const bool usable =
+      X509_VERIFY_PARAM_set1_host(param, server_name.data(), server_name.size()) == 1 &&
+      SSL_set_tlsext_host_name(ssl, server_name.c_str()) == 1;
+  ERR_clear_error();
+  return usable ? "" : "server name is neither a DNS name nor an IP address";
+}
+
+SSL* make_client(SSL_CTX* context) {
+  SSL* ssl = SSL_new(context);
+  SLUICE_CHECK(ssl != nullptr);
+  SSL_set_connect_state(ssl);
+  return ssl;
+}
+
+}  // namespace
+
+std::expected<std::shared_ptr<const ClientContext>, std::string> ClientContext::make(
+    const ClientOptions& options) {
+  SSL_CTX* handle = SSL_CTX_new(TLS_method());
+  SLUICE_CHECK(handle != nullptr);
+  std::shared_ptr<ClientContext> context(new ClientContext(handle, options.insecure));
+  set_protocol(handle, options.versions);
+  if (!options.insecure) {
+    if (auto trusted = trust(handle, options.trust_anchors_pem); !trusted) {
+      return std::unexpected(std::move(trusted.error()));
+    }
+  }
+  const auto alpn = encode_alpn(options.alpn);
+  if (!alpn) return std::unexpected(alpn.error());
+  // Zero is success here, against the habit of the library.
+  SLUICE_CHECK(SSL_CTX_set_alpn_protos(handle, reinterpret_cast<const std::uint8_t*>(alpn->data()),
+                                       static_cast<unsigned>(alpn->size())) == 0);
+  SSL_CTX_set_session_cache_mode(handle, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+  SSL_CTX_sess_set_new_cb(handle, Engine::on_new_session);
+  ERR_clear_error();
+  return context;
+}
+
+ClientContext::~ClientContext() {
+  SSL_CTX_free(handle_);
+}
+
+ClientSession::ClientSession(const ClientContext& context, const std::string& server_name,
+                             SavedSession saved) {
+  SSL* ssl = make_client(context.handle());
+  std::string obstacle = expect_name(ssl, server_name, context.insecure());
+  if (saved != nullptr) SSL_set_session(ssl, saved.get());
+  engine_ = std::make_unique<Engine>(ssl);
+  if (!obstacle.empty()) engine_->refuse(std::move(obstacle));
+}
+ClientSession::~ClientSession() = default;
+ClientSession::ClientSession(ClientSession&&) noexcept = default;
+ClientSession& ClientSession::operator=(ClientSession&&) noexcept = default;
+
+ClientSession::Status ClientSession::start(SessionSink& sink) {
+  return engine_->start(sink);
+}
+
+ClientSession::Status ClientSession::receive(Bytes ciphertext, SessionSink& sink) {
+  return engine_->receive(ciphertext, sink);
+}
+
+ClientSession::Status ClientSession::send(Bytes plaintext, SessionSink& sink) {
+  return engine_->send(plaintext, sink);
+}
+
+void ClientSession::close(SessionSink& sink) {
+  engine_->close(sink);
+}
+void ClientSession::note_idle() {
+  engine_->note_idle();
+}
+bool ClientSession::handshake_done() const {
+  return engine_->handshake_done();
+}
+SessionInfo ClientSession::info() const {
+  return engine_->info();
+}
+std::string_view ClientSession::failure() const {
+  return engine_->failure();
+}
+
+SavedSession ClientSession::take_saved_session() {
+  SSL_SESSION* session = engine_->take_saved_session();
+  return session != nullptr ? SavedSession(session, SSL_SESSION_free) : nullptr;
+}
+
+}  // namespace sluice::tls

@@ -1,0 +1,191 @@
+#include "tls/context.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <openssl/err.h>
+#include <openssl/sha.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <utility>
+
+#include "proxy/base/check.h"
+#include "tls/errors.h"
+#include "tls/pem.h"
+#include "tls/settings.h"
+#include "tls/ticket_keys.h"
+
+namespace sluice::tls {
+namespace {
+
+// What the callbacks of an SSL_CTX need; the SSL_CTX owns it, since sessions outlive contexts.
+struct Shared {
+  std::shared_ptr<TicketKeys> ticket_keys;
+  std::string alpn;  // as it goes over the wire
+};
+
+int shared_index() {
+  static const int index = SSL_CTX_get_ex_new_index(
+      0, nullptr, nullptr, nullptr, [](void*, void* shared, CRYPTO_EX_DATA*, int, long, void*) {
+        delete static_cast<Shared*>(shared);
+      });
+  return index;
+}
+
+TicketKeys& ticket_keys_of(SSL* ssl) {
+  const SSL_CTX* context = SSL_get_SSL_CTX(ssl);
+  return *static_cast<Shared*>(SSL_CTX_get_ex_data(context, shared_index()))->ticket_keys;
+}
+
+std::size_t ticket_overhead(SSL*) {
+  return TicketKeys::kOverhead;
+}
+
+int seal_ticket(SSL* ssl, std::uint8_t* out, std::size_t* out_size, std::size_t out_size_max,
+                const std::uint8_t* in, std::size_t in_size) {
+  const auto size = ticket_keys_of(ssl).seal({in, in_size}, {out, out_size_max});
+  if (!size) return 0;
+  *out_size = *size;
+  return 1;
+}
+
+ssl_ticket_aead_result_t open_ticket(SSL* ssl, std::uint8_t* out, std::size_t* out_size,
+                                     std::size_t out_size_max, const std::uint8_t* in,
+                                     std::size_t in_size) {
+  const auto size = ticket_keys_of(ssl).open({in, in_size}, {out, out_size_max});
+  // A ticket that can't be opened is an old one, not an attack: the handshake goes on in full.
+  if (!size) return ssl_ticket_aead_ignore_ticket;
+  *out_size = *size;
+  return ssl_ticket_aead_success;
+}
+
+constexpr SSL_TICKET_AEAD_METHOD kTicketMethod{
+    .max_overhead = ticket_overhead, .seal = seal_ticket, .open = open_ticket};
+
+// Takes the first of the protocol names in `list`, if there is one. RFC 7301 section 3.1.
+std::string_view take_name(std::string_view& list) {
+  if (list.empty()) return {};
+  const auto size = static_cast<std::uint8_t>(list.front());
+  const std::string_view name = list.substr(1, size);
+  list.remove_prefix(1 + name.size());
+  return name;
+}
+
+int select_alpn(SSL*, const std::uint8_t** out, std::uint8_t* out_size, const std::uint8_t* in,
+                unsigned in_size, void* shared) {
+  std::string_view ours = static_cast<const Shared*>(shared)->alpn;
+  const std::string_view offered(reinterpret_cast<const char*>(in), in_size);
+  for (auto name = take_name(ours); !name.empty(); name = take_name(ours)) {
+    std::string_view theirs = offered;
+    for (auto offer = take_name(theirs); !offer.empty(); offer = take_name(theirs)) {
+      if (offer != name) continue;
+      *out = reinterpret_cast<const std::uint8_t*>(offer.data());
+      *out_size = static_cast<std::uint8_t>(offer.size());
+      return SSL_TLSEXT_ERR_OK;
+    }
+  }
+  return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+// A ticket is resumed only where this is the same: listener and leaf certificate, so that nobody
+// gets to a listener with what another let them have, and a new certificate is looked at.
+std::array<std::uint8_t, SHA256_DIGEST_LENGTH> binding(std::string_view name, X509* leaf) {
+  std::array<std::uint8_t, SHA256_DIGEST_LENGTH> digest{};
+  unsigned size = 0;
+  SLUICE_CHECK(X509_digest(leaf, EVP_sha256(), digest.data(), &size) == 1);
+  SHA256_CTX hash;
+  SHA256_Init(&hash);
+  SHA256_Update(&hash, digest.data(), digest.size());
+  SHA256_Update(&hash, name.data(), name.size());
+  SHA256_Final(digest.data(), &hash);
+  return digest;
+}
+
+std::expected<void, std::string> use_identity(SSL_CTX* context,
+                                              const std::vector<Certificate>& chain,
+                                              const PrivateKey& key) {
+  if (SSL_CTX_use_certificate(context, chain.front().get()) != 1) {
+    return std::unexpected(
+        fmt::format("certificate: the leaf can't be used for TLS ({})", take_error()));
+  }
+  for (const Certificate& issuer : std::span(chain).subspan(1)) {
+    SLUICE_CHECK(SSL_CTX_add1_chain_cert(context, issuer.get()) == 1);
+  }
+  if (SSL_CTX_use_PrivateKey(context, key.get()) != 1) {
+    return std::unexpected(fmt::format("key: can't be used for TLS ({})", take_error()));
+  }
+  return {};
+}
+
+void set_resumption(SSL_CTX* context, const std::string& name, X509* leaf) {
+  const auto bound_to = binding(name, leaf);
+  SLUICE_CHECK(SSL_CTX_set_session_id_context(context, bound_to.data(), bound_to.size()) == 1);
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_ticket_aead_method(context, &kTicketMethod);
+  SSL_CTX_set_num_tickets(context, kTicketsPerHandshake);
+  // No longer than the keys surely live.
+  SSL_CTX_set_session_psk_dhe_timeout(
+      context,
+      static_cast<std::uint32_t>(
+          std::chrono::duration_cast<std::chrono::seconds>(TicketKeys::kRotation).count()));
+  SSL_CTX_set_early_data_enabled(context, 0);
+}
+
+std::string date(WallTime time) {
+  return fmt::format("{:%Y-%m-%d %H:%M} UTC",
+                     std::chrono::time_point_cast<std::chrono::system_clock::duration>(time));
+}
+
+}  // namespace
+
+std::expected<std::shared_ptr<const ServerContext>, std::string> ServerContext::make(
+    const ServerOptions& options, std::shared_ptr<TicketKeys> ticket_keys) {
+  SLUICE_CHECK(ticket_keys != nullptr);
+  auto chain = parse_certificates(options.certificate_pem, "certificate", kChainLengthMax);
+  if (!chain) return std::unexpected(std::move(chain.error()));
+  auto key = parse_private_key(options.key_pem);
+  if (!key) return std::unexpected(std::move(key.error()));
+  if (auto pair = check_pair(*chain, *key); !pair) return std::unexpected(std::move(pair.error()));
+  auto alpn = encode_alpn(options.alpn);
+  if (!alpn) return std::unexpected(std::move(alpn.error()));
+
+  SSL_CTX* handle = SSL_CTX_new(TLS_method());
+  SLUICE_CHECK(handle != nullptr);
+  std::shared_ptr<ServerContext> context(new ServerContext(handle));
+  auto* shared = new Shared{.ticket_keys = std::move(ticket_keys), .alpn = std::move(*alpn)};
+  SLUICE_CHECK(SSL_CTX_set_ex_data(handle, shared_index(), shared) == 1);
+
+  set_protocol(handle, options.allow_tls12 ? Versions::tls12_or_tls13 : Versions::tls13);
+  SSL_CTX_set_options(handle, SSL_OP_CIPHER_SERVER_PREFERENCE);
+  if (auto used = use_identity(handle, *chain, *key); !used) {
+    return std::unexpected(std::move(used.error()));
+  }
+  if (!shared->alpn.empty()) SSL_CTX_set_alpn_select_cb(handle, select_alpn, shared);
+  X509* leaf = chain->front().get();
+  set_resumption(handle, options.name, leaf);
+  context->starts_ = to_wall_time(X509_get0_notBefore(leaf));
+  context->expires_ = to_wall_time(X509_get0_notAfter(leaf));
+  ERR_clear_error();
+  return context;
+}
+
+ServerContext::~ServerContext() {
+  SSL_CTX_free(handle_);
+}
+
+std::string ServerContext::validity_warning(WallTime now) const {
+  if (now < starts_) {
+    return fmt::format("certificate: good only from {} on; clients will refuse it", date(starts_));
+  }
+  if (now > expires_) {
+    return fmt::format("certificate: expired on {}; clients will refuse it", date(expires_));
+  }
+  return {};
+}
+
+}  // namespace sluice::tls

@@ -1,0 +1,58 @@
+#include "tls/settings.h"
+
+#include <fmt/format.h>
+#include <openssl/nid.h>
+#include <openssl/ssl.h>
+
+#include <array>
+
+#include "proxy/base/check.h"
+
+namespace sluice::tls {
+namespace {
+
+// Within brackets the client chooses: without AES instructions ChaCha20 is its better choice.
+constexpr const char* kTls12Suites =
+    "[ECDHE-ECDSA-AES128-GCM-SHA256|ECDHE-ECDSA-CHACHA20-POLY1305]:"
+    "[ECDHE-RSA-AES128-GCM-SHA256|ECDHE-RSA-CHACHA20-POLY1305]:"
+    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384";
+
+constexpr std::size_t kProtocolNameMax = 255;
+
+void set_groups(SSL_CTX* context) {
+  // X25519 before P-256: Debian's library is built without the fast P-256.
+#ifdef SSL_GROUP_X25519_MLKEM768
+  constexpr std::array<std::uint16_t, 3> groups{SSL_GROUP_X25519_MLKEM768, SSL_GROUP_X25519,
+                                                SSL_GROUP_SECP256R1};
+  SLUICE_CHECK(SSL_CTX_set1_group_ids(context, groups.data(), groups.size()) == 1);
+#else
+  constexpr std::array<int, 2> groups{NID_X25519, NID_X9_62_prime256v1};
+  SLUICE_CHECK(SSL_CTX_set1_curves(context, groups.data(), groups.size()) == 1);
+#endif
+}
+
+}  // namespace
+
+void set_protocol(SSL_CTX* context, Versions versions) {
+  SLUICE_CHECK(SSL_CTX_set_min_proto_version(
+                   context, versions == Versions::tls13 ? TLS1_3_VERSION : TLS1_2_VERSION) == 1);
+  SLUICE_CHECK(SSL_CTX_set_max_proto_version(
+                   context, versions == Versions::tls12 ? TLS1_2_VERSION : TLS1_3_VERSION) == 1);
+  SLUICE_CHECK(SSL_CTX_set_strict_cipher_list(context, kTls12Suites) == 1);
+  set_groups(context);
+}
+
+std::expected<std::string, std::string> encode_alpn(const std::vector<std::string>& names) {
+  std::string encoded;
+  for (const std::string& name : names) {
+    if (name.empty() || name.size() > kProtocolNameMax) {
+      return std::unexpected(fmt::format("alpn: a protocol's name has 1 to {} bytes, not {}",
+                                         kProtocolNameMax, name.size()));
+    }
+    encoded.push_back(static_cast<char>(name.size()));
+    encoded.append(name);
+  }
+  return encoded;
+}
+
+}  // namespace sluice::tls

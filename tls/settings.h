@@ -1,0 +1,19 @@
+// What both sides set on an SSL_CTX in the same way. Private to this room.
+#pragma once
+
+#include <expected>
+#include <string>
+#include <vector>
+
+#include "tls/context.h"
+
+namespace sluice::tls {
+
+// Protocol versions, cipher suites (for TLS 1.2: ECDHE with an AEAD, RFC 9325 section 4.2; those of
+// TLS 1.3 can't be chosen) and key exchange groups.
+void set_protocol(SSL_CTX* context, Versions versions);
+
+// The names as RFC 7301 section 3.1 wants them, or the error for the operator.
+std::expected<std::string, std::string> encode_alpn(const std::vector<std::string>& names);
+
+}  // namespace sluice::tls
