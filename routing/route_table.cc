@@ -25,10 +25,11 @@ RouteTable::RouteTable(const std::vector<conf::Route>& routes) {
       (wildcard ? wildcard_ : exact_)[std::string(host)].push_back({route.path_prefix, index});
     }
   }
-  // Stable: of two equal prefixes the route that stands first in the file wins.
+  // Of two equal prefixes the route that stands first in the file wins.
   const auto longest_first = [](PrefixList& prefixes) {
-    std::ranges::stable_sort(prefixes, std::ranges::greater(),
-                             [](const Prefix& prefix) { return prefix.path.size(); });
+    std::ranges::sort(prefixes, [](const Prefix& a, const Prefix& b) {
+      return a.path.size() != b.path.size() ? a.path.size() > b.path.size() : a.route < b.route;
+    });
   };
   longest_first(any_host_);
   for (auto& [host, prefixes] : exact_) longest_first(prefixes);
