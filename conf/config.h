@@ -34,18 +34,19 @@ struct Limits {
   std::uint64_t field_line_bytes = 8 * 1024;
   std::uint64_t head_bytes = 32 * 1024;
   std::uint64_t field_count = 100;
-  std::uint64_t body_bytes = 0;                   // of a request; 0: no limit
+  std::uint64_t body_bytes = 0;                    // of a request; 0: no limit
   std::uint64_t stream_buffer_bytes = 128 * 1024;  // high watermark per direction of an exchange
   std::uint64_t client_connections = 16'000;       // all workers together
   std::uint64_t requests_per_connection = 100'000;
-  std::uint64_t backend_idle_connections = 64;     // per server and worker
-  std::uint64_t backend_connections = 1024;        // per server and worker
+  std::uint64_t backend_idle_connections = 64;  // per server and worker
+  std::uint64_t backend_connections = 1024;     // per server and worker
 };
 
 struct TlsListener {
   std::string certificate_file;
   std::string key_file;
   bool allow_tls12 = false;
+  int line = 0;  // of its table in Config::file, for messages; 0: made without a file
 };
 
 struct Listener {
@@ -53,6 +54,7 @@ struct Listener {
   Address address;
   std::optional<TlsListener> tls;
   std::vector<AddressBlock> trusted_proxies;  // peers whose X-Forwarded-* are believed
+  int line = 0;  // of its table in Config::file, for messages; 0: made without a file
 };
 
 struct HealthCheck {
@@ -107,11 +109,11 @@ struct AccessLog {
 };
 
 struct Runtime {
-  std::optional<unsigned> workers;  // nullopt: one per core we are really given
+  std::optional<unsigned> workers;                  // nullopt: one per core we are really given
   std::string state_directory = "/var/lib/sluice";  // the ledger lives here
   Duration drain_timeout = seconds(30);             // SIGTERM: running exchanges may take this long
   Duration adopt_timeout = seconds(2);              // how long a shift waits for every worker
-  Duration ready_timeout = seconds(10);             // readiness waits this long for the first probes
+  Duration ready_timeout = seconds(10);  // readiness waits this long for the first probes
 };
 
 struct Config {

@@ -1,4 +1,5 @@
-// From the text of a configuration file to a checked Config, or to everything that is wrong with it.
+// From the text of a configuration file to a checked Config, or to everything that is wrong with
+// it.
 //
 // Called at start, on reload and by `sluice check`; any thread. Whatever the text, the answer is a
 // Config that keeps every promise of conf/config.h or a list of errors in order of their place: the

@@ -1,5 +1,5 @@
-// What a configuration file may say, for editors, docs and tests. Made from the descriptions of keys
-// that parse() works by, so that they can't differ.
+// What a configuration file may say, for editors, docs and tests. Made from the descriptions of
+// keys that parse() works by, so that they can't differ.
 #pragma once
 
 #include <string>
@@ -7,7 +7,8 @@
 
 namespace sluice::conf {
 
-// A JSON Schema (draft 7) of the file, indented, with a newline at its end: docs/config.schema.json.
+// A JSON Schema (draft 7) of the file, indented, with a newline at its end:
+// docs/config.schema.json.
 std::string json_schema();
 
 struct KeyDescription {

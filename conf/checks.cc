@@ -1,0 +1,212 @@
+#include "conf/checks.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <initializer_list>
+#include <map>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "conf/section.h"
+#include "conf/words.h"
+
+namespace sluice::conf {
+namespace {
+
+using Path = std::initializer_list<std::string_view>;
+
+// The entry at that path, or nullptr.
+const Entry* find(const Entry& root, Path path) {
+  const Entry* entry = &root;
+  for (std::string_view part : path) {
+    entry = entry->value.find(part);
+    if (entry == nullptr) return nullptr;
+  }
+  return entry;
+}
+
+// Where the entry stands or, if it is not there, the nearest table around its place.
+Position place_of(const Entry& root, Path path) {
+  const Entry* entry = &root;
+  for (std::string_view part : path) {
+    const Entry* next = entry->value.find(part);
+    if (next == nullptr) break;
+    entry = next;
+  }
+  return entry->place();
+}
+
+Position place_of_item(const Entry& root, Path path, std::size_t item) {
+  const Entry* list = find(root, path);
+  if (list == nullptr || item >= list->value.items.size()) return place_of(root, path);
+  return list->value.items[item].at;
+}
+
+bool all_zero(const Address& address) {
+  return std::ranges::all_of(address.ip, [](std::uint8_t byte) { return byte == 0; });
+}
+
+// Whether a connection to `b` could arrive at `a` as well, or the other way round. Ports of 0 are
+// each a port of their own.
+bool overlap(const Address& a, const Address& b) {
+  if (a.family != b.family || a.family == Address::Family::none) return false;
+  if (a.family == Address::Family::unix_path) return a.path == b.path;
+  if (a.port != b.port || a.port == 0) return false;
+  return a.ip == b.ip || all_zero(a) || all_zero(b);
+}
+
+struct Place {
+  std::string path;
+  Address address;
+  Position at;
+  bool written = true;  // false: a default that the file does not mention
+};
+
+void add_admin(std::vector<Place>& places, const Entry& document, std::string_view key,
+               const std::vector<Address>& addresses) {
+  const Path path = {"admin", key};
+  const bool written = find(document, path) != nullptr;
+  for (std::size_t i = 0; i < addresses.size(); ++i) {
+    places.push_back(
+        {fmt::format("admin.{}", key), addresses[i], place_of_item(document, path, i), written});
+  }
+}
+
+std::vector<Place> listening_places(const Entry& document, const Config& config) {
+  std::vector<Place> places;
+  for (const Listener& listener : config.listeners) {
+    places.push_back({join_path(join_path("listeners", listener.name), "address"), listener.address,
+                      place_of(document, {"listeners", listener.name, "address"})});
+  }
+  add_admin(places, document, "listen", config.admin.listen);
+  add_admin(places, document, "read_only_listen", config.admin.read_only_listen);
+  return places;
+}
+
+void check_listening_places(Reader& reader, const std::vector<Place>& places) {
+  for (std::size_t late = 0; late < places.size(); ++late) {
+    for (std::size_t early = 0; early < late; ++early) {
+      if (!overlap(places[early].address, places[late].address)) continue;
+      // A default can't be pointed at, so the error stands where the other address is.
+      const Place& shown = places[late].written ? places[late] : places[early];
+      const Place& other = places[late].written ? places[early] : places[late];
+      reader.error(
+          shown.at,
+          fmt::format("{}: {} is taken by {}{} ({})", shown.path, shown.address.to_string(),
+                      other.path, other.written ? "" : " by default", other.address.to_string()));
+      break;
+    }
+  }
+}
+
+// A server that is one of our own listeners would send its requests round and round.
+void check_loops(Reader& reader, const Entry& document, const Config& config) {
+  for (const Backend& backend : config.backends) {
+    for (std::size_t i = 0; i < backend.servers.size(); ++i) {
+      const Server& server = backend.servers[i];
+      for (const Listener& listener : config.listeners) {
+        const bool local = server.address.is_loopback() || listener.address.ip == server.address.ip;
+        if (!local || !overlap(listener.address, server.address)) continue;
+        const Entry* named = find(document, {"backends", backend.name, "servers", server.name});
+        const Position at = named != nullptr
+                                ? named->place()
+                                : place_of_item(document, {"backends", backend.name, "servers"}, i);
+        reader.error(
+            at, fmt::format("{}: {} is {} itself, requests would go round in circles",
+                            join_path(join_path("backends", backend.name), "servers"),
+                            server.address.to_string(), join_path("listeners", listener.name)));
+        break;
+      }
+    }
+  }
+}
+
+void check_split(Reader& reader, const Entry& document, const Route& route,
+                 const std::unordered_set<std::string>& known,
+                 const std::vector<std::string>& names) {
+  for (const WeightedBackend& share : route.split) {
+    if (known.contains(share.backend)) continue;
+    const Entry* entry = find(document, {"routes", route.name, "split", share.backend});
+    const std::string hint = reader.keeps_errors() ? nearest_word(share.backend, names) : "";
+    reader.error(
+        entry == nullptr ? Position{} : entry->at,
+        fmt::format("{}: there is no backend {}",
+                    join_path(join_path("routes", route.name), "split"), in_quotes(share.backend)),
+        hint);
+  }
+}
+
+class ClaimedPaths {
+ public:
+  ClaimedPaths(Reader& reader, const Entry& document) : reader_(reader), document_(document) {}
+
+  void claim(const Route& route) {
+    if (route.hosts.empty()) claim(route, "", place_of(document_, {"routes", route.name, "path"}));
+    const bool list = find(document_, {"routes", route.name, "hosts"}) != nullptr;
+    for (std::size_t i = 0; i < route.hosts.size(); ++i) {
+      claim(route, route.hosts[i],
+            place_of_item(document_, {"routes", route.name, list ? "hosts" : "host"}, i));
+    }
+  }
+
+ private:
+  void claim(const Route& route, const std::string& host, Position at) {
+    const auto [claimed, fresh] = owners_.try_emplace({host, route.path_prefix}, route.name);
+    if (fresh) return;
+    reader_.error(
+        at, fmt::format("{} is for {}{}, which {} is for already; a request could go "
+                        "either way",
+                        join_path("routes", route.name), host.empty() ? "any host and " : host,
+                        route.path_prefix, join_path("routes", claimed->second)));
+  }
+
+  Reader& reader_;
+  const Entry& document_;
+  std::map<std::pair<std::string, std::string>, std::string> owners_;
+};
+
+void check_routes(Reader& reader, const Entry& document, const Config& config) {
+  std::vector<std::string> names;
+  for (const Backend& backend : config.backends) names.push_back(backend.name);
+  const std::unordered_set<std::string> known(names.begin(), names.end());
+  ClaimedPaths claimed(reader, document);
+  for (const Route& route : config.routes) {
+    const Entry* host = find(document, {"routes", route.name, "host"});
+    if (host != nullptr && find(document, {"routes", route.name, "hosts"}) != nullptr) {
+      reader.error(host->at, fmt::format("{} has both host and hosts; keep one of them",
+                                         join_path("routes", route.name)));
+    }
+    check_split(reader, document, route, known, names);
+    claimed.claim(route);
+  }
+}
+
+void check_limits(Reader& reader, const Entry& document, const Limits& limits) {
+  const auto check = [&](std::string_view key, std::uint64_t part, std::string_view whole_key,
+                         std::uint64_t whole) {
+    if (part <= whole) return;
+    reader.error(place_of(document, {"limits", find(document, {"limits", key}) ? key : whole_key}),
+                 fmt::format("limits.{} ({}) must not be larger than limits.{} ({})", key, part,
+                             whole_key, whole));
+  };
+  check("request_line_bytes", limits.request_line_bytes, "head_bytes", limits.head_bytes);
+  check("field_line_bytes", limits.field_line_bytes, "head_bytes", limits.head_bytes);
+  check("backend_idle_connections", limits.backend_idle_connections, "backend_connections",
+        limits.backend_connections);
+}
+
+}  // namespace
+
+void check_together(Reader& reader, const Entry& document, const Config& config) {
+  check_limits(reader, document, config.limits);
+  check_listening_places(reader, listening_places(document, config));
+  check_loops(reader, document, config);
+  check_routes(reader, document, config);
+}
+
+}  // namespace sluice::conf

@@ -1,0 +1,130 @@
+// The kinds of value a configuration key can have. Each function gives a Kind: what it is called,
+// its schema, how it is read, and how a default is written.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "conf/config.h"
+#include "conf/section.h"
+
+namespace sluice::conf {
+
+// Plain values: conf/kinds.cc.
+
+inline constexpr Duration kDurationMin = std::chrono::milliseconds(1);
+inline constexpr Duration kDurationMax = std::chrono::hours(168);
+inline constexpr std::size_t kTextBytesMax = 1024;  // of paths and other free text
+inline constexpr std::size_t kListItemsMax = 1024;
+
+// `"500ms"`, `"30s"`, `"1m"`, `"2h"`, from kDurationMin to kDurationMax.
+Kind<Duration> duration();
+// The same, or `"0s"` for none.
+Kind<Duration> duration_or_zero();
+// `65536`, `"64KiB"`, `"1MiB"`.
+Kind<std::uint64_t> size(std::uint64_t min, std::uint64_t max);
+// The same, or 0 for no limit.
+Kind<std::uint64_t> size_or_zero(std::uint64_t max);
+Kind<std::uint64_t> count(std::uint64_t min, std::uint64_t max);
+Kind<int> small_count(int min, int max);
+Kind<bool> boolean();
+// One of these words.
+Kind<std::string> choice(std::vector<std::string> words);
+// `"auto"` (nullopt) or a number of workers.
+Kind<std::optional<unsigned>> worker_count();
+// A path of the file system; relative ones from the configuration file's folder.
+Kind<std::string> file_path();
+// `"stdout"` or a file_path().
+Kind<std::string> log_sink();
+// `"0660"`.
+Kind<unsigned> file_mode();
+Kind<std::vector<std::uint32_t>> uid_list();
+
+// Values of the network: conf/network_kinds.cc.
+
+enum class AddressUse : std::uint8_t { data_listener, admin_listener, read_only_listener, server };
+
+Kind<Address> address(AddressUse use);
+Kind<std::vector<Address>> address_list(AddressUse use);
+Kind<std::vector<AddressBlock>> block_list();
+// Host names, lower-cased: exact, and `*.suffix` where wildcards are allowed.
+Kind<std::string> host_name(bool wildcards);
+Kind<std::vector<std::string>> host_name_list(bool wildcards);
+// What a probe sends as its Host: a name or an address, with a port or without.
+Kind<std::string> host_field();
+// A route's path prefix, in the one form it can have: no query, no trailing slash, no dot segments.
+Kind<std::string> path_prefix();
+// What a probe asks for: a path and perhaps a query.
+Kind<std::string> request_target();
+
+// Values made for one key: conf/traffic_kinds.cc.
+
+struct StatusRange {
+  int min = 200;
+  int max = 299;
+};
+// `200`, `"200"`, `"200-399"`.
+Kind<StatusRange> status_range();
+// `["127.0.0.1:9001"]` or `{ web-1 = "127.0.0.1:9001" }`; names and addresses are each unique.
+Kind<std::vector<Server>> servers();
+// `{ blue = 90, green = "10.5" }`, within the bounds of conf/parser.h.
+Kind<std::vector<WeightedBackend>> split();
+
+void report_repeated(Reader& reader, const Value& item, const std::string& path,
+                     const std::string& written);
+
+// A list without repeated items (told apart by how their Kind writes them); nullopt if any is
+// wrong.
+template <typename V>
+Kind<std::vector<V>> list_of(std::string type, Kind<V> item) {
+  Kind<std::vector<V>> kind;
+  kind.schema = {{"type", "array"},
+                 {"items", item.schema},
+                 {"maxItems", kListItemsMax},
+                 {"uniqueItems", true}};
+  kind.to_toml = [to_toml = item.to_toml](const std::vector<V>& values) {
+    std::string text;
+    for (const V& value : values) text += (text.empty() ? "" : ", ") + to_toml(value);
+    return "[" + text + "]";
+  };
+  kind.read = [item = std::move(item), type](
+                  Reader& reader, const Value& value,
+                  const std::string& path) -> std::optional<std::vector<V>> {
+    if (value.type != Value::Type::array) {
+      reader.wrong_type(value, path, "a " + type + ", in brackets");
+      return {};
+    }
+    if (value.items.size() > kListItemsMax) {
+      reader.error(value.at, path + " has more than " + std::to_string(kListItemsMax) + " items");
+      return {};
+    }
+    std::vector<V> values;
+    std::vector<std::string> written;
+    bool sound = true;
+    for (const Value& child : value.items) {
+      const std::optional<V> read = item.read(reader, child, path);
+      if (!read) {
+        sound = false;
+        continue;
+      }
+      std::string text = item.to_toml(*read);
+      for (const std::string& earlier : written) {
+        if (earlier != text) continue;
+        report_repeated(reader, child, path, text);
+        sound = false;
+        break;
+      }
+      written.push_back(std::move(text));
+      values.push_back(*read);
+    }
+    return sound ? std::optional(std::move(values)) : std::nullopt;
+  };
+  kind.type = std::move(type);
+  return kind;
+}
+
+}  // namespace sluice::conf

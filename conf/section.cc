@@ -1,0 +1,113 @@
+#include "conf/section.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "conf/parser.h"
+#include "conf/words.h"
+
+namespace sluice::conf {
+namespace {
+
+std::vector<std::string> names_of(std::span<const KeyInfo> keys) {
+  std::vector<std::string> names;
+  for (const KeyInfo& key : keys) names.push_back(key.name);
+  return names;
+}
+
+bool is_name_char(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+}
+
+// What the writer of an improper name could have meant; empty if nothing is left of it.
+std::string proper_name(std::string_view name) {
+  std::string proper;
+  for (char c : lowered(name.substr(0, kNameBytesMax))) {
+    if (c == ' ') c = '-';
+    if (is_name_char(c)) proper += c;
+  }
+  return proper;
+}
+
+// As the second half of a sentence.
+std::string uncapitalised(std::string text) {
+  const bool word = text.size() > 1 && text[1] >= 'a' && text[1] <= 'z';
+  if (word) text.replace(0, 1, lowered(text.substr(0, 1)));
+  return text;
+}
+
+}  // namespace
+
+std::string join_path(std::string_view parent, std::string_view name) {
+  // Names end up in messages: a proper one stands bare, any other is quoted as TOML would.
+  const bool bare = !name.empty() && name.size() <= kNameBytesMax &&
+                    std::ranges::all_of(name, is_name_char) && !name.contains('.');
+  const std::string part = bare ? std::string(name) : in_quotes(name);
+  return parent.empty() ? part : fmt::format("{}.{}", parent, part);
+}
+
+Json object_schema(std::span<const KeyInfo> keys) {
+  Json schema{{"type", "object"}, {"additionalProperties", false}};
+  Json required = Json::array();
+  for (const KeyInfo& key : keys) {
+    schema["properties"][key.name] = key.schema;
+    if (key.required) required.push_back(key.name);
+  }
+  if (!required.empty()) schema["required"] = required;
+  return schema;
+}
+
+Json named_schema(Json element, std::size_t count_max) {
+  return {{"type", "object"},
+          {"minProperties", 1},
+          {"maxProperties", count_max},
+          {"propertyNames", {{"pattern", fmt::format("^[a-z0-9._-]{{1,{}}}$", kNameBytesMax)}}},
+          {"additionalProperties", std::move(element)}};
+}
+
+bool expect_table(Reader& reader, const Entry& entry, const std::string& path) {
+  if (entry.value.type == Value::Type::table) return true;
+  reader.wrong_type(entry.value, path, "a table");
+  return false;
+}
+
+void check_keys(Reader& reader, const Entry& table, const std::string& path,
+                std::span<const KeyInfo> keys) {
+  const std::vector<std::string> names = names_of(keys);
+  for (const Entry& entry : table.value.entries) {
+    if (std::ranges::find(names, entry.key) != names.end()) continue;
+    const std::string hint = reader.keeps_errors() ? nearest_word(entry.key, names) : "";
+    std::string message = fmt::format("unknown key {}", in_quotes(entry.key));
+    if (!path.empty()) message += fmt::format(" in [{}]", path);
+    if (hint.empty()) message += fmt::format("; known are {}", fmt::join(names, ", "));
+    reader.error(entry.at, std::move(message), hint);
+  }
+  for (const KeyInfo& key : keys) {
+    if (!key.required || table.value.find(key.name) != nullptr) continue;
+    const std::string what = key.type == "table" ? "table" : "key";
+    reader.error(table.place(), fmt::format("the {} {} is missing: {}", what,
+                                            join_path(path, key.name), uncapitalised(key.meaning)));
+  }
+}
+
+void check_name(Reader& reader, const Entry& entry, const std::string& path) {
+  const bool proper = !entry.key.empty() && entry.key.size() <= kNameBytesMax &&
+                      std::ranges::all_of(entry.key, is_name_char);
+  if (proper) return;
+  reader.error(entry.at,
+               fmt::format("{}: {} can't be a name: use 1 to {} of a-z, 0-9, '.', '_', '-'", path,
+                           in_quotes(entry.key), kNameBytesMax),
+               proper_name(entry.key));
+}
+
+void check_count(Reader& reader, const Entry& table, const std::string& path,
+                 std::size_t count_max) {
+  const std::size_t count = table.value.entries.size();
+  if (count == 0) reader.error(table.place(), fmt::format("{} is empty: name at least one", path));
+  if (count <= count_max) return;
+  reader.error(table.value.entries[count_max].at,
+               fmt::format("{} has {} entries; at most {} are possible", path, count, count_max));
+}
+
+}  // namespace sluice::conf
