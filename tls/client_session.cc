@@ -85,7 +85,7 @@ ClientSession::ClientSession(const ClientContext& context, const std::string& se
   SSL* ssl = make_client(context.handle());
   std::string obstacle = expect_name(ssl, server_name, context.insecure());
   if (saved != nullptr) SSL_set_session(ssl, saved.get());
-  engine_ = std::make_unique<Engine>(ssl);
+  engine_ = std::make_unique<Engine>(ssl, context.shared_from_this());
   if (!obstacle.empty()) engine_->refuse(std::move(obstacle));
 }
 ClientSession::~ClientSession() = default;

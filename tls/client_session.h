@@ -24,7 +24,7 @@ struct ClientOptions {
 };
 
 // What all sessions towards one kind of server share. Immutable once made, thread-safe.
-class ClientContext {
+class ClientContext : public std::enable_shared_from_this<ClientContext> {
  public:
   // The error is a sentence for the operator.
   static std::expected<std::shared_ptr<const ClientContext>, std::string> make(

@@ -23,23 +23,13 @@
 namespace sluice::tls {
 namespace {
 
-// What the callbacks of an SSL_CTX need; the SSL_CTX owns it, since sessions outlive contexts.
-struct Shared {
-  std::shared_ptr<TicketKeys> ticket_keys;
-  std::string alpn;  // as it goes over the wire
-};
-
-int shared_index() {
-  static const int index = SSL_CTX_get_ex_new_index(
-      0, nullptr, nullptr, nullptr, [](void*, void* shared, CRYPTO_EX_DATA*, int, long, void*) {
-        delete static_cast<Shared*>(shared);
-      });
+int ticket_keys_index() {
+  static const int index = SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
   return index;
 }
 
 TicketKeys& ticket_keys_of(SSL* ssl) {
-  const SSL_CTX* context = SSL_get_SSL_CTX(ssl);
-  return *static_cast<Shared*>(SSL_CTX_get_ex_data(context, shared_index()))->ticket_keys;
+  return *static_cast<TicketKeys*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), ticket_keys_index()));
 }
 
 std::size_t ticket_overhead(SSL*) {
@@ -77,8 +67,8 @@ std::string_view take_name(std::string_view& list) {
 }
 
 int select_alpn(SSL*, const std::uint8_t** out, std::uint8_t* out_size, const std::uint8_t* in,
-                unsigned in_size, void* shared) {
-  std::string_view ours = static_cast<const Shared*>(shared)->alpn;
+                unsigned in_size, void* alpn) {
+  std::string_view ours = *static_cast<const std::string*>(alpn);
   const std::string_view offered(reinterpret_cast<const char*>(in), in_size);
   for (auto name = take_name(ours); !name.empty(); name = take_name(ours)) {
     std::string_view theirs = offered;
@@ -143,6 +133,15 @@ std::string date(WallTime time) {
 
 }  // namespace
 
+struct ServerContext::Shared {
+  std::shared_ptr<TicketKeys> ticket_keys;
+  std::string alpn;  // as it goes over the wire
+};
+
+ServerContext::ServerContext(SSL_CTX* handle, std::unique_ptr<Shared> shared)
+    : handle_(handle), shared_(std::move(shared)) {
+}
+
 std::expected<std::shared_ptr<const ServerContext>, std::string> ServerContext::make(
     const ServerOptions& options, std::shared_ptr<TicketKeys> ticket_keys) {
   SLUICE_CHECK(ticket_keys != nullptr);
@@ -156,16 +155,16 @@ std::expected<std::shared_ptr<const ServerContext>, std::string> ServerContext::
 
   SSL_CTX* handle = SSL_CTX_new(TLS_method());
   SLUICE_CHECK(handle != nullptr);
-  std::shared_ptr<ServerContext> context(new ServerContext(handle));
-  auto* shared = new Shared{.ticket_keys = std::move(ticket_keys), .alpn = std::move(*alpn)};
-  SLUICE_CHECK(SSL_CTX_set_ex_data(handle, shared_index(), shared) == 1);
-
+  std::shared_ptr<ServerContext> context(new ServerContext(
+      handle, std::make_unique<Shared>(std::move(ticket_keys), std::move(*alpn))));
+  Shared& shared = *context->shared_;
+  SLUICE_CHECK(SSL_CTX_set_ex_data(handle, ticket_keys_index(), shared.ticket_keys.get()) == 1);
   set_protocol(handle, options.allow_tls12 ? Versions::tls12_or_tls13 : Versions::tls13);
   SSL_CTX_set_options(handle, SSL_OP_CIPHER_SERVER_PREFERENCE);
   if (auto used = use_identity(handle, *chain, *key); !used) {
     return std::unexpected(std::move(used.error()));
   }
-  if (!shared->alpn.empty()) SSL_CTX_set_alpn_select_cb(handle, select_alpn, shared);
+  if (!shared.alpn.empty()) SSL_CTX_set_alpn_select_cb(handle, select_alpn, &shared.alpn);
   X509* leaf = chain->front().get();
   set_resumption(handle, options.name, leaf);
   context->starts_ = to_wall_time(X509_get0_notBefore(leaf));

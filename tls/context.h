@@ -1,6 +1,6 @@
 // ServerContext: what all TLS sessions of a listener share: certificate, key, protocol versions,
 // ALPN, ticket keys. Immutable once made, used from every worker at once; a new certificate is a
-// new context. Sessions keep what they need of it alive, so it may go before they do.
+// new context. Sessions keep it alive: the owner may let go of it before they end.
 #pragma once
 
 #include <cstddef>
@@ -44,7 +44,7 @@ struct ServerOptions {
   std::string name;  // of the listener: binds tickets to it, and to the leaf certificate
 };
 
-class ServerContext {
+class ServerContext : public std::enable_shared_from_this<ServerContext> {
  public:
   // The error is a sentence for the operator: which part is wrong and why (no key material).
   // Dates are not judged: see validity_warning().
@@ -61,8 +61,11 @@ class ServerContext {
   SSL_CTX* handle() const { return handle_; }
 
  private:
-  explicit ServerContext(SSL_CTX* handle) : handle_(handle) {}
+  struct Shared;  // what BoringSSL's callbacks need
+  ServerContext(SSL_CTX* handle, std::unique_ptr<Shared> shared);
+
   SSL_CTX* handle_;  // one reference
+  std::unique_ptr<Shared> shared_;
   WallTime starts_;
   WallTime expires_;
 };

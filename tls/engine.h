@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -22,8 +23,9 @@ class Engine {
  public:
   using Status = Session::Status;
 
-  // Takes the reference. The side (accept or connect) has been set.
-  explicit Engine(SSL* ssl);
+  // Takes the reference; the side (accept or connect) has been set. `context` is what the SSL was
+  // made from, kept until it is gone.
+  Engine(SSL* ssl, std::shared_ptr<const void> context);
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
@@ -55,6 +57,7 @@ class Engine {
   static long bio_control(BIO* bio, int command, long number, void* pointer);
   Status judge(int result);
 
+  std::shared_ptr<const void> context_;
   SSL* ssl_;
   SSL_SESSION* saved_session_ = nullptr;
   Bytes input_;                  // what receive() was given and BoringSSL hasn't read yet

@@ -18,7 +18,7 @@ SSL* make_server(SSL_CTX* context) {
 }  // namespace
 
 Session::Session(const ServerContext& context)
-    : engine_(std::make_unique<Engine>(make_server(context.handle()))) {
+    : engine_(std::make_unique<Engine>(make_server(context.handle()), context.shared_from_this())) {
 }
 Session::~Session() = default;
 Session::Session(Session&&) noexcept = default;
