@@ -36,23 +36,24 @@ constexpr std::array<std::string_view, 4> kDrainNames = {"wait", "author", "reas
 
 using NameList = std::vector<std::string_view>;
 
-Reply unknown_name(std::string_view code, std::string_view kind, std::string_view name,
+// `lacks`: "There is no route".
+Reply unknown_name(std::string_view code, std::string_view lacks, std::string_view name,
                    const NameList& names) {
-  return problem(404, code,
-                 fmt::format("There is no {} {}: {}", kind, routing::in_quotes(name),
-                             routing::suggestion(name, names)));
+  return problem(
+      404, code,
+      fmt::format("{} {}: {}", lacks, routing::in_quotes(name), routing::suggestion(name, names)));
 }
 
 Reply unknown_route(const Call& call) {
   NameList names;
   for (const auto& [name, state] : call.view.state.routes()) names.push_back(name);
-  return unknown_name("unknown_route", "route", call.names[0], names);
+  return unknown_name("unknown_route", "There is no route", call.names[0], names);
 }
 
 Reply unknown_backend(const Call& call) {
   NameList names;
   for (const conf::Backend& backend : call.view.config.backends) names.push_back(backend.name);
-  return unknown_name("unknown_backend", "backend", call.names[0], names);
+  return unknown_name("unknown_backend", "There is no backend", call.names[0], names);
 }
 
 const conf::Backend* find_backend(const Call& call) {
@@ -165,8 +166,8 @@ std::expected<routing::ServerKey, Reply> find_server(const Call& call) {
     names.push_back(server.name);
   }
   if (by_address != nullptr) return routing::ServerKey{backend->name, by_address->name};
-  return std::unexpected(
-      unknown_name("unknown_server", "server in backend " + backend->name, call.names[1], names));
+  return std::unexpected(unknown_name(
+      "unknown_server", "Backend " + backend->name + " has no server", call.names[1], names));
 }
 
 Answer answer_drain_or_resume(const Call& call, bool draining) {

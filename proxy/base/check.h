@@ -6,7 +6,6 @@ namespace sluice::base {
 [[noreturn]] void check_failed(const char* condition, const char* file, int line);
 }
 
-#define SLUICE_CHECK(condition)   \
-  (static_cast<bool>(condition) ? \
-      void(0)                     \
-      : ::sluice::base::check_failed(#condition, __FILE__, __LINE__))
+#define SLUICE_CHECK(condition)           \
+  (static_cast<bool>(condition) ? void(0) \
+                                : ::sluice::base::check_failed(#condition, __FILE__, __LINE__))

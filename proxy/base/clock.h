@@ -1,4 +1,5 @@
-// Time as the event loops see it: one reading per loop turn, handed down, so that tests can drive it.
+// Time as the event loops see it: one reading per loop turn, handed down, so that tests can drive
+// it.
 #pragma once
 
 #include <chrono>

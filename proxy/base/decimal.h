@@ -10,7 +10,8 @@
 
 namespace sluice {
 
-// value = digits / 10^scale, normalised (no trailing zero behind the point), so == is equality of value.
+// value = digits / 10^scale, normalised (no trailing zero behind the point), so == is equality of
+// value.
 struct Decimal {
   // Bounds that keep every sum of a split inside 64 bits: at most kScaleMax digits behind the
   // point and at most kIntegerMax before it.

@@ -179,6 +179,13 @@ struct RequestHead {
 
   // The path without its query.
   std::string_view path() const { return std::string_view(target).substr(0, target.find('?')); }
+  // The authority without its port.
+  std::string_view host() const {
+    const std::string_view text = authority;
+    const std::size_t colon = text.rfind(':');
+    const bool has_port = colon != std::string_view::npos && text.find(']', colon) == text.npos;
+    return has_port ? text.substr(0, colon) : text;
+  }
   // Ready for the next message; keeps the memory.
   void clear();
 };

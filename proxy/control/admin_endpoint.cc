@@ -1,0 +1,375 @@
+#include "proxy/control/admin_endpoint.h"
+
+#include <unistd.h>
+
+#include <utility>
+
+#include "admin/audit.h"
+#include "admin/render.h"
+#include "proxy/control/caller.h"
+#include "proxy/control/version.h"
+
+namespace sluice::proxy {
+
+using routing::Revision;
+
+namespace {
+
+std::string joined(const http::Fields& fields, std::string_view name, bool& found) {
+  std::string all;
+  for (const http::Field field : fields) {
+    if (!http::equals_ignoring_case(field.name, name)) continue;
+    if (found) all += ", ";
+    found = true;
+    all += field.value;
+  }
+  return all;
+}
+
+std::optional<std::string> field(const http::Fields& fields, std::string_view name) {
+  bool found = false;
+  std::string all = joined(fields, name, found);
+  return found ? std::optional(std::move(all)) : std::nullopt;
+}
+
+// True for a revision that would write down what is so already.
+bool changes_nothing(const Revision& revision) {
+  for (const routing::WeightChange& change : revision.weights) {
+    if (change.before != change.after) return false;
+  }
+  for (const routing::DrainChange& change : revision.drains) {
+    if (change.before != change.after) return false;
+  }
+  return true;
+}
+
+std::expected<Revision, routing::PlanError> plan(const admin::Command& command,
+                                                 const conf::Config& config,
+                                                 const routing::State& state, WallTime now) {
+  if (const auto* shift = std::get_if<admin::Shift>(&command.action)) {
+    return state.plan_shift(shift->split, command.origin, now);
+  }
+  if (const auto* to = std::get_if<admin::Switch>(&command.action)) {
+    return state.plan_switch(to->route, to->to, to->if_match, command.origin, now);
+  }
+  const auto& drain = std::get<admin::Drain>(command.action);
+  return state.plan_drain(config, drain.server, drain.draining, command.origin, now);
+}
+
+}  // namespace
+
+// A caller of drain or resume who asked to be answered when it is done.
+class AdminEndpoint::Waiting {
+ public:
+  Waiting(AdminEndpoint& endpoint, const admin::Request& request, admin::Command command,
+          Answer answer, std::optional<Revision> revision)
+      : endpoint_(endpoint),
+        request_(request),
+        command_(std::move(command)),
+        answer_(std::move(answer)),
+        revision_(std::move(revision)),
+        deadline_(endpoint.parts_.reactor.loop().now() + *drain().wait),
+        timer_(io::Timer::calling<&Waiting::look>(this)) {}
+
+  // Frees *this when the wait is over.
+  void look() {
+    io::Loop& loop = endpoint_.parts_.reactor.loop();
+    if (!answer_.awaited()) {
+      endpoint_.waiting_.erase(this);
+    } else if (endpoint_.wait_is_over(drain())) {
+      finish(admin::render_drain(endpoint_.view(), command_, revision_.has_value()));
+    } else if (loop.now() >= deadline_) {
+      finish(admin::render_wait_lapsed(endpoint_.view(), command_));
+    } else {
+      loop.timers().arm(timer_, std::min(deadline_, loop.now() + kWaitPollTime));
+    }
+  }
+  void give_up() { finish(admin::render_wait_lapsed(endpoint_.view(), command_)); }
+
+ private:
+  const admin::Drain& drain() const { return std::get<admin::Drain>(command_.action); }
+  void finish(const admin::Reply& reply) {
+    endpoint_.reply(request_, reply, answer_, revision_ ? &*revision_ : nullptr);
+    endpoint_.waiting_.erase(this);
+  }
+
+  AdminEndpoint& endpoint_;
+  admin::Request request_;
+  admin::Command command_;
+  Answer answer_;
+  std::optional<Revision> revision_;
+  TimePoint deadline_;
+  io::Timer timer_;
+};
+
+AdminEndpoint::AdminEndpoint(ControlParts parts)
+    : parts_(parts),
+      admin_(admin::kBodyBytesMax,
+             [this](LocalRequest request, Answer answer) {
+               on_admin(std::move(request), std::move(answer));
+             }),
+      read_only_(admin::kBodyBytesMax,
+                 [this](LocalRequest request, Answer answer) {
+                   on_read_only(std::move(request), std::move(answer));
+                 }),
+      observe_timer_(io::Timer::calling<&AdminEndpoint::observe>(this)) {
+  observe();
+}
+
+AdminEndpoint::~AdminEndpoint() = default;
+
+void AdminEndpoint::stop() {
+  observe_timer_.cancel();
+  while (!waiting_.empty()) waiting_.begin()->second->give_up();
+}
+
+void AdminEndpoint::observe() {
+  const TimePoint now = parts_.reactor.loop().now();
+  for (const routing::SnapshotRoute& route : parts_.publisher.current()->routes) {
+    std::vector<std::uint64_t> totals;
+    for (std::size_t share = 0; share < route.runtime->share_count(); ++share) {
+      totals.push_back(route.runtime->total(share));
+    }
+    observed_[route.name].add(now, route.runtime->backends(), totals);
+  }
+  parts_.reactor.loop().timers().arm(observe_timer_, now + kObserveTime);
+}
+
+// --- Requests ---------------------------------------------------------------------------------
+
+admin::Request AdminEndpoint::make_request(LocalRequest& request) const {
+  admin::Request made;
+  made.method = request.head.method_text;
+  made.target = request.head.target;
+  made.host = request.head.authority;
+  made.caller = identify_caller(request.client.fd, request.client.peer);
+  made.content_type = field(request.head.fields, "Content-Type");
+  made.if_match = field(request.head.fields, "If-Match");
+  made.origin = field(request.head.fields, "Origin");
+  made.sec_fetch_site = field(request.head.fields, "Sec-Fetch-Site");
+  made.body = std::move(request.body);
+  return made;
+}
+
+void AdminEndpoint::on_admin(LocalRequest request, Answer answer) {
+  auto made = std::make_shared<admin::Request>(make_request(request));
+  auto handled = admin::handle(*made, view());
+  if (const auto* ready = std::get_if<admin::Reply>(&handled)) {
+    reply(*made, *ready, answer, nullptr);
+  } else {
+    run(std::move(made), std::get<admin::Command>(std::move(handled)), std::move(answer));
+  }
+}
+
+void AdminEndpoint::on_read_only(LocalRequest request, Answer answer) {
+  const admin::Request made = make_request(request);
+  admin::Reply made_reply = admin::handle_read_only(made, view());
+  answer({made_reply.status, std::move(made_reply.content_type), std::move(made_reply.fields),
+          std::move(made_reply.body)});
+}
+
+void AdminEndpoint::reply(const admin::Request& request, const admin::Reply& reply,
+                          const Answer& answer, const Revision* revision) {
+  if (admin::is_audited(request, reply)) {
+    const std::string line =
+        admin::audit_line(request, reply, revision, parts_.reactor.loop().wall_now());
+    // Where standard error is gone or full there is nobody left to tell.
+    [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
+  }
+  if (reply.status == 403 || reply.status == 421) ++refusals_;
+  answer({reply.status, reply.content_type, reply.fields, reply.body});
+}
+
+void AdminEndpoint::run(std::shared_ptr<admin::Request> request, admin::Command command,
+                        Answer answer) {
+  auto shared = std::make_shared<const admin::Command>(std::move(command));
+  parts_.changes.submit(
+      [this, shared](const routing::State& state)
+          -> std::expected<std::optional<Revision>, routing::PlanError> {
+        auto planned = plan(*shared, *parts_.config, state, parts_.reactor.loop().wall_now());
+        if (!planned) return std::unexpected(std::move(planned.error()));
+        if (changes_nothing(*planned)) return std::nullopt;
+        return std::move(*planned);
+      },
+      [this, request, shared, answer](const ChangeQueue::Outcome& outcome) {
+        on_outcome(*request, *shared, answer, outcome);
+      },
+      parts_.config->runtime.adopt_timeout);
+}
+
+void AdminEndpoint::on_outcome(const admin::Request& request, const admin::Command& command,
+                               Answer answer, const ChangeQueue::Outcome& outcome) {
+  const Revision* revision = outcome.revision ? &*outcome.revision : nullptr;
+  const auto* drain = std::get_if<admin::Drain>(&command.action);
+  if (outcome.refused) {
+    reply(request, admin::render_plan_error(view(), command, *outcome.refused), answer, nullptr);
+  } else if (!outcome.ledger_error.empty()) {
+    reply(request, admin::render_ledger_failed(outcome.ledger_error), answer, nullptr);
+  } else if (!outcome.behind.empty()) {
+    const auto number = revision ? revision->number : parts_.publisher.current()->revision;
+    reply(request, admin::render_not_adopted(view(), number, outcome.behind), answer, revision);
+  } else if (drain) {
+    if (!drain->draining && revision) parts_.health.probe_soon(drain->server);
+    if (drain->wait) {
+      auto waiting =
+          std::make_unique<Waiting>(*this, request, command, std::move(answer), outcome.revision);
+      Waiting& added = *waiting;
+      waiting_.emplace(&added, std::move(waiting));
+      added.look();
+    } else {
+      reply(request, admin::render_drain(view(), command, revision != nullptr), answer, revision);
+    }
+  } else if (revision) {
+    reply(request, admin::render_shift_done(view(), command, *revision), answer, revision);
+  } else {
+    reply(request, admin::render_noop(view(), command), answer, nullptr);
+  }
+}
+
+bool AdminEndpoint::wait_is_over(const admin::Drain& drain) const {
+  for (const admin::ServerView& server : servers()) {
+    if (server.key != drain.server) continue;
+    if (drain.draining) return server.safe_to_stop;
+    return !server.probed || server.status == health::Status::up;
+  }
+  return true;  // the server left the configuration
+}
+
+// --- What admin/ may see ----------------------------------------------------------------------
+
+admin::View AdminEndpoint::view() const {
+  admin::View view{.config = *parts_.config, .state = parts_.state};
+  view.now = parts_.reactor.loop().wall_now();
+  view.epoch = parts_.publisher.current()->epoch;
+  view.adoptions = adoptions();
+  view.servers = servers();
+  for (const routing::SnapshotRoute& route : parts_.publisher.current()->routes) {
+    const auto found = observed_.find(route.name);
+    if (found == observed_.end()) continue;
+    admin::ObservedRoute& observed = view.observed[route.name];
+    observed.backends = route.runtime->backends();
+    observed.last_requests = found->second.last_requests();
+    observed.last_minute = found->second.last_minute();
+  }
+  view.process = {.version = SLUICE_VERSION,
+                  .pid = ::getpid(),
+                  .uid = ::geteuid(),
+                  .started = parts_.started,
+                  .workers = parts_.workers.size()};
+  view.alive = {true, "alive"};
+  view.ready = ready_;
+  view.collect_metrics = [this] { return collect_metrics(); };
+  return view;
+}
+
+std::vector<admin::Adoption> AdminEndpoint::adoptions() const {
+  std::map<std::uint64_t, admin::Adoption, std::greater<>> by_epoch;
+  for (std::size_t worker = 0; worker < parts_.workers.size(); ++worker) {
+    const routing::Snapshot& snapshot = parts_.publisher.adopted(worker);
+    admin::Adoption& adoption = by_epoch[snapshot.epoch];
+    adoption.workers.push_back(worker);
+    if (adoption.epoch == snapshot.epoch) continue;
+    adoption.epoch = snapshot.epoch;
+    adoption.revision = snapshot.revision;
+    for (const routing::SnapshotRoute& route : snapshot.routes) {
+      adoption.weights[route.name] = route.split;
+    }
+  }
+  std::vector<admin::Adoption> adoptions;
+  for (auto& [epoch, adoption] : by_epoch) adoptions.push_back(std::move(adoption));
+  return adoptions;
+}
+
+bool AdminEndpoint::drained_everywhere(std::size_t backend, std::size_t server) const {
+  const routing::ServerKey& key = parts_.publisher.current()->backends[backend].servers[server].key;
+  for (std::size_t worker = 0; worker < parts_.workers.size(); ++worker) {
+    for (const auto& other : parts_.publisher.adopted(worker).backends) {
+      if (other.name != key.backend) continue;
+      for (const auto& candidate : other.servers) {
+        if (candidate.key == key && !candidate.draining) return false;
+      }
+    }
+  }
+  return true;
+}
+
+std::vector<admin::ServerView> AdminEndpoint::servers() const {
+  std::vector<admin::ServerView> servers;
+  const routing::Snapshot& snapshot = *parts_.publisher.current();
+  for (std::size_t b = 0; b < snapshot.backends.size(); ++b) {
+    for (std::size_t s = 0; s < snapshot.backends[b].servers.size(); ++s) {
+      const routing::SnapshotServer& server = snapshot.backends[b].servers[s];
+      admin::ServerView view;
+      view.key = server.key;
+      view.address = server.address;
+      const auto known = parts_.health.known(server.key);
+      view.probed = known.has_value();
+      view.status = known ? known->status : health::Status::up;
+      view.since = known ? known->since : parts_.started;
+      if (known) {
+        view.last_error = known->last_error;
+        view.last_error_at = known->last_error_at;
+      }
+      view.draining = server.draining;
+      view.drain_revision = parts_.state.drain_revision(server.key);
+      // Asked before the count: once all have adopted, nothing new can begin.
+      const bool drained = server.draining && drained_everywhere(b, s);
+      view.running = server.runtime->running();
+      view.requests = server.runtime->requests_total();
+      view.failures = server.runtime->failures_total();
+      view.safe_to_stop = drained && view.running == 0;
+      servers.push_back(std::move(view));
+    }
+  }
+  return servers;
+}
+
+admin::MetricsInput AdminEndpoint::collect_metrics() const {
+  admin::MetricsInput input;
+  input.version = SLUICE_VERSION;
+  input.started = parts_.started;
+  input.epoch = parts_.publisher.current()->epoch;
+  input.ready = ready_.ok;
+  input.reloads_accepted = reloads_accepted_;
+  input.reloads_refused = reloads_refused_;
+  input.admin_refusals = refusals_;
+  for (const std::string& name : parts_.listeners.slot_names()) {
+    input.listeners.emplace_back().name = name;
+  }
+  for (std::size_t worker = 0; worker < parts_.workers.size(); ++worker) {
+    input.add(parts_.workers.counters(worker), parts_.publisher.adopted_epoch(worker));
+  }
+  for (std::size_t i = 0; i < input.listeners.size(); ++i) {
+    const admin::ListenerCounters& own = parts_.own_counters.listeners[i];
+    input.listeners[i].accepted += own.accepted.get();
+    input.listeners[i].closed += own.closed.get();
+  }
+  for (const admin::ServerView& server : servers()) {
+    admin::MetricsInput::Server& made = input.servers.emplace_back();
+    made.key = server.key;
+    made.up = server.status == health::Status::up;
+    made.draining = server.draining;
+    made.running = server.running;
+    made.requests = server.requests;
+    made.failures = server.failures;
+    if (const auto known = parts_.health.known(server.key)) {
+      made.probes_passed = known->probes_passed;
+      made.probes_failed = known->probes_failed;
+    }
+  }
+  for (const routing::SnapshotRoute& route : parts_.publisher.current()->routes) {
+    for (std::size_t share = 0; share < route.split.size(); ++share) {
+      input.shares.push_back({route.name, route.split[share].backend,
+                              route.split[share].weight.to_double(), route.runtime->total(share)});
+    }
+  }
+  const LedgerStats& ledger = parts_.changes.stats();
+  input.ledger = {.revision = parts_.state.revision(),
+                  .bytes = ledger.bytes,
+                  .writes = ledger.writes,
+                  .write_time = ledger.write_time,
+                  .write_failures = ledger.failures};
+  return input;
+}
+
+}  // namespace sluice::proxy

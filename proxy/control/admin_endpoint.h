@@ -1,0 +1,86 @@
+// AdminEndpoint: the admin listeners' requests, between the connection and the room admin/: finds
+// out who asks, shows admin/ what control knows, carries the commands out, and answers when they
+// are in force. Control's thread only.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "admin/api.h"
+#include "admin/view.h"
+#include "proxy/control/change_queue.h"
+#include "proxy/control/health_monitor.h"
+#include "proxy/control/listeners.h"
+#include "proxy/control/publisher.h"
+#include "proxy/control/worker_threads.h"
+#include "proxy/data/local_service.h"
+#include "routing/observed.h"
+
+namespace sluice::proxy {
+
+// What control owns and the endpoint reads. All outlive it.
+struct ControlParts {
+  const std::shared_ptr<const conf::Config>& config;
+  const routing::State& state;
+  WorkerThreads& workers;
+  Publisher& publisher;
+  HealthMonitor& health;
+  ChangeQueue& changes;
+  const Listeners& listeners;
+  Reactor& reactor;
+  const admin::WorkerCounters& own_counters;
+  WallTime started;
+};
+
+class AdminEndpoint {
+ public:
+  // How often a `?wait=` looks again.
+  static constexpr Duration kWaitPollTime = std::chrono::milliseconds(10);
+  static constexpr Duration kObserveTime = std::chrono::seconds(1);
+
+  explicit AdminEndpoint(ControlParts parts);
+  ~AdminEndpoint();
+
+  Service& admin() { return admin_; }
+  Service& read_only() { return read_only_; }
+
+  // What /readyz says.
+  void set_ready(admin::Verdict verdict) { ready_ = std::move(verdict); }
+  void count_reload(bool accepted) { ++(accepted ? reloads_accepted_ : reloads_refused_); }
+  // Answers what still waits (with what is so now) and stops the timers.
+  void stop();
+
+ private:
+  class Waiting;
+
+  void on_admin(LocalRequest request, Answer answer);
+  void on_read_only(LocalRequest request, Answer answer);
+  admin::Request make_request(LocalRequest& request) const;
+  void run(std::shared_ptr<admin::Request> request, admin::Command command, Answer answer);
+  void on_outcome(const admin::Request& request, const admin::Command& command, Answer answer,
+                  const ChangeQueue::Outcome& outcome);
+  void reply(const admin::Request& request, const admin::Reply& reply, const Answer& answer,
+             const routing::Revision* revision);
+  bool wait_is_over(const admin::Drain& drain) const;
+  void observe();
+
+  admin::View view() const;
+  std::vector<admin::Adoption> adoptions() const;
+  std::vector<admin::ServerView> servers() const;
+  bool drained_everywhere(std::size_t backend, std::size_t server) const;
+  admin::MetricsInput collect_metrics() const;
+
+  ControlParts parts_;
+  LocalService admin_;
+  LocalService read_only_;
+  io::Timer observe_timer_;
+  std::map<std::string, routing::ObservedShare> observed_;
+  std::map<Waiting*, std::unique_ptr<Waiting>> waiting_;
+  admin::Verdict ready_{false, "starting: the first health probes are under way"};
+  std::uint64_t reloads_accepted_ = 0;
+  std::uint64_t reloads_refused_ = 0;
+  std::uint64_t refusals_ = 0;
+};
+
+}  // namespace sluice::proxy

@@ -1,0 +1,77 @@
+// ChangeQueue: how routing changes, one transaction after the other: plan, write the ledger and
+// fsync, fold into the state, publish, wait for every worker, answer (guarantees G1, G4, G7).
+// A change is planned on the state that the one before it left. Control's thread only.
+#pragma once
+
+#include <deque>
+#include <expected>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "proxy/control/background.h"
+#include "proxy/control/ledger_file.h"
+#include "proxy/control/publisher.h"
+#include "routing/state.h"
+
+namespace sluice::proxy {
+
+struct LedgerStats {
+  std::uint64_t bytes = 0;
+  std::uint64_t writes = 0;
+  std::uint64_t failures = 0;
+  Duration write_time{};
+};
+
+class ChangeQueue {
+ public:
+  // Changes that wait for the one before them.
+  static constexpr std::size_t kWaitingMax = 1024;
+
+  struct Outcome {
+    std::optional<routing::PlanError> refused;  // nothing has changed
+    std::string ledger_error;                   // not empty: nothing has changed
+    std::optional<routing::Revision> revision;  // nullopt: it was so already
+    std::vector<std::size_t> behind;            // workers that have not adopted it in time
+  };
+  // nullopt: nothing to change.
+  using Plan =
+      std::move_only_function<std::expected<std::optional<routing::Revision>, routing::PlanError>(
+          const routing::State&)>;
+  using Then = std::move_only_function<void(const Outcome&)>;
+  // Makes and publishes a snapshot of the state as it is now.
+  using Publish = std::function<void()>;
+
+  ChangeQueue(routing::State& state, LedgerFile& ledger, Background& background,
+              Publisher& publisher, Publish publish);
+
+  // `before_publish` (may be empty) runs once the revision is durable, right before it is
+  // published, also if there is no revision: a reload swaps its configuration there.
+  void submit(Plan plan, Then then, Duration adopt_timeout,
+              std::move_only_function<void()> before_publish = {});
+  const LedgerStats& stats() const { return stats_; }
+  bool idle() const { return !busy_ && waiting_.empty(); }
+
+ private:
+  struct Change {
+    Plan plan;
+    Then then;
+    Duration adopt_timeout{};
+    std::move_only_function<void()> before_publish;
+  };
+  void next();
+  void write(Change change, routing::Revision revision);
+  void publish(Change change, std::optional<routing::Revision> revision);
+
+  routing::State& state_;
+  LedgerFile& ledger_;
+  Background& background_;
+  Publisher& publisher_;
+  Publish publish_;
+  std::deque<Change> waiting_;
+  LedgerStats stats_;
+  bool busy_ = false;
+};
+
+}  // namespace sluice::proxy

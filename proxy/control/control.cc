@@ -1,0 +1,367 @@
+#include "proxy/control/control.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "conf/parser.h"
+#include "proxy/control/event_log.h"
+#include "proxy/control/version.h"
+#include "proxy/io/uring_ring.h"
+
+namespace sluice::proxy {
+
+// In the order of their making; each may use those before it.
+struct Control::Running {
+  Running(Control& control, std::unique_ptr<io::Ring> ring, std::size_t worker_count)
+      : owner(control),
+        reactor(std::move(ring), control.own_counters_, control.own_connections_, control.config_),
+        background(reactor.loop()),
+        registry(worker_count),
+        workers(worker_count, control.connections_, control),
+        publisher(reactor.loop(), workers),
+        health(reactor),
+        listeners(worker_count, ticket_keys),
+        changes(control.state_, *control.ledger_, background, publisher,
+                [&control] { control.publish(); }),
+        signals(reactor.loop(), [&control](int signal) { control.on_signal(signal); }),
+        ready_timer(io::Timer::calling<&Running::on_ready_timeout>(this)),
+        drain_timer(io::Timer::calling<&Running::on_drain_timer>(this)) {}
+
+  void on_ready_timeout() { owner.become_ready("some servers have no probe result yet"); }
+  void on_drain_timer() { owner.poll_shutdown(); }
+
+  Control& owner;
+  std::shared_ptr<tls::TicketKeys> ticket_keys = tls::make_ticket_keys();
+  Reactor reactor;
+  Background background;
+  routing::Registry registry;
+  WorkerThreads workers;
+  Publisher publisher;
+  HealthMonitor health;
+  Listeners listeners;
+  ChangeQueue changes;
+  Signals signals;
+  io::Timer ready_timer;
+  io::Timer drain_timer;
+  std::unique_ptr<AdminEndpoint> endpoint;  // once there is a snapshot
+};
+
+// One reload on its way from the file to the workers.
+struct Reload {
+  std::shared_ptr<const conf::Config> config;
+  Listeners::Prepared listeners;
+  std::shared_ptr<AccessLog> access_log;
+  std::vector<std::string> errors;
+  std::vector<std::string> conflicts;
+};
+
+namespace {
+
+std::expected<std::shared_ptr<AccessLog>, std::string> open_access_log(const conf::Config& config,
+                                                                       std::size_t workers) {
+  if (!config.access_log.enabled) return nullptr;
+  return AccessLog::open(config.access_log.path, workers);
+}
+
+}  // namespace
+
+Control::Control(std::shared_ptr<const conf::Config> config, std::string config_path,
+                 OnReady on_ready)
+    : config_(std::move(config)),
+      config_path_(std::move(config_path)),
+      on_ready_(std::move(on_ready)),
+      started_(std::chrono::system_clock::now()) {
+}
+
+Control::~Control() = default;
+
+int Control::run() {
+  if (const auto started = start(); !started) {
+    for (const std::string& error : started.error()) {
+      log_event(Level::error, "cannot_start", {{"reason", error}});
+    }
+    if (running_) join();
+    return 1;
+  }
+  running_->reactor.loop().run();
+  join();
+  log_event(Level::info, "stopped");
+  return 0;
+}
+
+// --- Start ------------------------------------------------------------------------------------
+
+std::expected<void, std::vector<std::string>> Control::start() {
+  const std::size_t worker_count = config_->runtime.workers.value_or(available_cores());
+  log_event(Level::info, "starting",
+            {{"version", SLUICE_VERSION},
+             {"pid", std::to_string(::getpid())},
+             {"workers", std::to_string(worker_count)},
+             {"config", config_path_}});
+  if (const auto restored = restore_state(); !restored) {
+    return std::unexpected(std::vector{restored.error()});
+  }
+  auto ring = io::make_uring_ring();
+  if (!ring) return std::unexpected(std::vector{ring.error()});
+  running_ = std::make_unique<Running>(*this, std::move(*ring), worker_count);
+  loop_ = &running_->reactor.loop();
+  if (const auto taken = take_config_over(); !taken) {
+    return std::unexpected(std::vector{taken.error()});
+  }
+  auto prepared = running_->listeners.prepare(*config_);
+  if (!prepared) return std::unexpected(std::move(prepared.error()));
+  auto log = open_access_log(*config_, worker_count);
+  if (!log) return std::unexpected(std::vector{log.error()});
+  access_log_ = std::move(*log);
+
+  auto snapshot = running_->registry.build(config_, state_, ++epoch_);
+  if (const auto started = running_->workers.start(snapshot, access_log_); !started) {
+    return std::unexpected(std::vector{started.error()});
+  }
+  running_->publisher.started_with(snapshot);
+  running_->health.watch(*snapshot);
+  running_->endpoint = std::make_unique<AdminEndpoint>(ControlParts{
+      config_, state_, running_->workers, running_->publisher, running_->health, running_->changes,
+      running_->listeners, running_->reactor, own_counters_, started_});
+  running_->listeners.commit(std::move(*prepared), running_->workers, running_->reactor,
+                             running_->endpoint->admin(), running_->endpoint->read_only());
+  running_->reactor.loop().timers().arm(
+      running_->ready_timer, running_->reactor.loop().now() + config_->runtime.ready_timeout);
+  running_->health.when_first_round_done([this] { become_ready({}); });
+  return {};
+}
+
+std::expected<void, std::string> Control::restore_state() {
+  auto opened = LedgerFile::open(config_->runtime.state_directory);
+  if (!opened) return std::unexpected(opened.error());
+  ledger_ = std::move(opened->file);
+  for (const routing::Revision& revision : opened->revisions) state_.apply(revision);
+  if (opened->torn_bytes > 0) {
+    log_event(Level::warning, "ledger_torn_tail_cut",
+              {{"bytes", std::to_string(opened->torn_bytes)},
+               {"meaning", "a change that was never acknowledged"}});
+  }
+  if (!opened->damage.empty()) {
+    log_event(Level::error, "ledger_damaged",
+              {{"reason", opened->damage},
+               {"meaning", "traffic follows the revisions before the damage; changes are refused"},
+               {"revision", std::to_string(state_.revision())}});
+  }
+  return {};
+}
+
+std::expected<void, std::string> Control::take_config_over() {
+  const auto plan = state_.plan_reload(*config_, started_);
+  if (!plan.errors.empty()) return std::unexpected(plan.errors.front());
+  for (const std::string& conflict : plan.conflicts) {
+    log_event(Level::warning, "split_conflict", {{"reason", conflict}});
+  }
+  if (!plan.revision) return {};
+  // A ledger that takes no record must not keep the traffic from flowing.
+  if (const auto written = ledger_->append(*plan.revision); !written) {
+    log_event(Level::error, "ledger_write_failed", {{"reason", written.error()}});
+  }
+  state_.apply(*plan.revision);
+  return {};
+}
+
+void Control::become_ready(std::string why) {
+  if (ready_ || shutting_down_) return;
+  ready_ = true;
+  running_->ready_timer.cancel();
+  const std::string sentence =
+      why.empty() ? "ready: every server has been probed" : "ready: " + why;
+  running_->endpoint->set_ready({true, sentence});
+  log_event(Level::info, "ready", {{"reason", sentence}});
+  service_manager_.ready(sentence);
+  if (on_ready_) on_ready_(running_->listeners.open());
+}
+
+// --- Routing ----------------------------------------------------------------------------------
+
+void Control::publish() {
+  auto snapshot = running_->registry.build(config_, state_, ++epoch_);
+  running_->publisher.publish(snapshot);
+  running_->health.watch(*snapshot);
+}
+
+void Control::on_adopted(std::size_t worker, std::uint64_t epoch) {
+  loop_->post([this, worker, epoch] { running_->publisher.note_adopted(worker, epoch); });
+}
+
+void Control::on_connect_failed(const routing::ServerKey& server) {
+  loop_->post([this, server] { running_->health.on_connect_failed(server); });
+}
+
+// --- Signals, reload --------------------------------------------------------------------------
+
+void Control::on_signal(int signal) {
+  if (signal == SIGHUP) {
+    if (!shutting_down_) reload();
+    return;
+  }
+  if (shutting_down_) {
+    log_event(Level::warning, "stopping_at_once",
+              {{"connections_cut", std::to_string(connections_.open.load())}});
+    ::_exit(1);
+  }
+  begin_shutdown();
+}
+
+void Control::reload() {
+  if (reloading_) {
+    reload_again_ = true;
+    return;
+  }
+  reloading_ = true;
+  service_manager_.reloading();
+  auto reload = std::make_shared<Reload>();
+  running_->background.run(
+      [this, reload, workers = running_->workers.size()] {
+        auto loaded = conf::load(config_path_);
+        if (!loaded) {
+          for (const conf::ConfigError& error : loaded.error()) {
+            reload->errors.push_back(error.to_string());
+          }
+          return;
+        }
+        reload->config = std::make_shared<const conf::Config>(std::move(*loaded));
+        auto prepared = running_->listeners.prepare(*reload->config);
+        if (!prepared) {
+          reload->errors = std::move(prepared.error());
+          return;
+        }
+        reload->listeners = std::move(*prepared);
+        auto log = open_access_log(*reload->config, workers);
+        if (!log) {
+          reload->errors.push_back(log.error());
+          return;
+        }
+        reload->access_log = std::move(*log);
+      },
+      [this, reload] { finish_reload(reload); });
+}
+
+void Control::finish_reload(std::shared_ptr<Reload> reload) {
+  const auto refuse = [this, reload] {
+    for (const std::string& error : reload->errors) {
+      log_event(Level::error, "reload_refused", {{"reason", error}});
+    }
+    running_->endpoint->count_reload(false);
+    end_reload();
+  };
+  if (!reload->errors.empty() || shutting_down_) {
+    refuse();
+    return;
+  }
+  running_->changes.submit(
+      [this, reload](const routing::State& state)
+          -> std::expected<std::optional<routing::Revision>, routing::PlanError> {
+        auto plan = state.plan_reload(*reload->config, running_->reactor.loop().wall_now());
+        if (!plan.errors.empty()) {
+          return std::unexpected(routing::PlanError{.message = plan.errors.front()});
+        }
+        reload->conflicts = std::move(plan.conflicts);
+        return std::move(plan.revision);
+      },
+      [this, reload, refuse](const ChangeQueue::Outcome& outcome) {
+        if (outcome.refused) reload->errors.push_back(outcome.refused->message);
+        if (!outcome.ledger_error.empty()) reload->errors.push_back(outcome.ledger_error);
+        if (!reload->errors.empty()) {
+          refuse();
+          return;
+        }
+        for (const std::string& conflict : reload->conflicts) {
+          log_event(Level::warning, "split_conflict", {{"reason", conflict}});
+        }
+        log_event(outcome.behind.empty() ? Level::info : Level::error, "reloaded",
+                  {{"revision", std::to_string(state_.revision())},
+                   {"workers_behind", std::to_string(outcome.behind.size())}});
+        running_->endpoint->count_reload(true);
+        end_reload();
+      },
+      config_->runtime.adopt_timeout,
+      [this, reload] {
+        if (reload->config->runtime.workers != config_->runtime.workers ||
+            reload->config->runtime.state_directory != config_->runtime.state_directory) {
+          log_event(Level::warning, "needs_restart",
+                    {{"reason", "workers and state_directory are read at start only"}});
+        }
+        config_ = reload->config;
+        running_->reactor.use_config(config_);
+        running_->listeners.commit(std::move(reload->listeners), running_->workers,
+                                   running_->reactor, running_->endpoint->admin(),
+                                   running_->endpoint->read_only());
+        swap_access_log(std::move(reload->access_log));
+      });
+}
+
+void Control::end_reload() {
+  reloading_ = false;
+  if (ready_) service_manager_.ready("ready");
+  if (std::exchange(reload_again_, false) && !shutting_down_) reload();
+}
+
+// The old log is closed, which may take its writer a while, once no worker writes to it any more.
+void Control::swap_access_log(std::shared_ptr<AccessLog> log) {
+  auto old = std::make_shared<std::shared_ptr<AccessLog>>(std::exchange(access_log_, log));
+  auto left = std::make_shared<std::atomic<std::size_t>>(running_->workers.size());
+  running_->workers.post_all([this, log, old, left](Worker& worker, Reactor&) {
+    worker.use_access_log(log);
+    if (left->fetch_sub(1) > 1) return;
+    loop_->post([this, old] { running_->background.run([old] { old->reset(); }, [] {}); });
+  });
+}
+
+// --- Stop -------------------------------------------------------------------------------------
+
+void Control::begin_shutdown() {
+  shutting_down_ = true;
+  drain_deadline_ = running_->reactor.loop().now() + config_->runtime.drain_timeout;
+  service_manager_.stopping("draining");
+  log_event(Level::info, "draining",
+            {{"client_connections", std::to_string(connections_.open.load())}});
+  running_->endpoint->set_ready({false, "draining: the process is on its way out"});
+  running_->workers.post_all([](Worker&, Reactor& reactor) { reactor.drain(); });
+  poll_shutdown();
+}
+
+void Control::poll_shutdown() {
+  const TimePoint now = running_->reactor.loop().now();
+  const std::uint64_t open = connections_.open.load();
+  // A worker that has not begun to drain yet may still accept, so the first look is a poll later.
+  const bool begun = drain_deadline_ - now < config_->runtime.drain_timeout;
+  if ((open > 0 || !begun) && now < drain_deadline_) {
+    running_->reactor.loop().timers().arm(running_->drain_timer, now + kDrainPollTime);
+    return;
+  }
+  if (open > 0) {
+    log_event(Level::warning, "drain_deadline", {{"connections_cut", std::to_string(open)}});
+  }
+  running_->reactor.loop().stop();
+}
+
+void Control::join() {
+  Running& running = *running_;
+  running.ready_timer.cancel();
+  running.drain_timer.cancel();
+  if (running.endpoint) running.endpoint->stop();
+  running.workers.stop();
+  running.health.stop();
+  running.signals.stop();
+  running.reactor.drain();
+  // What was answered a moment ago gets out; nobody is waited for.
+  const TimePoint give_up = running.reactor.loop().now() + std::chrono::milliseconds(200);
+  while (running.reactor.client_connections() > 0 && running.reactor.loop().now() < give_up) {
+    running.reactor.loop().turn(give_up);
+  }
+  running.reactor.cut_clients();
+  running.reactor.join();
+  running_.reset();
+  access_log_.reset();
+}
+
+}  // namespace sluice::proxy

@@ -1,0 +1,20 @@
+// Events: what an operator reads of the process itself, one JSON object a line on standard error:
+// {"time":…,"level":…,"event":…, …}. Rare by nature; never called by workers.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace sluice::proxy {
+
+enum class Level : std::uint8_t { info, warning, error };
+
+using EventFields = std::initializer_list<std::pair<std::string_view, std::string>>;
+
+// Thread-safe; one write() a line.
+void log_event(Level level, std::string_view event, EventFields fields = {});
+
+}  // namespace sluice::proxy

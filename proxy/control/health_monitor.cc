@@ -1,0 +1,218 @@
+#include "proxy/control/health_monitor.h"
+
+#include <algorithm>
+
+#include "proxy/control/event_log.h"
+
+namespace sluice::proxy {
+
+// One server with a check: its tracker, its schedule, and the probe that is on its way.
+class HealthMonitor::Watched final : private ResponseHandler {
+ public:
+  Watched(HealthMonitor& monitor, const routing::SnapshotServer& server,
+          const conf::HealthCheck& check)
+      : monitor_(monitor),
+        key_(server.key),
+        address_(server.address),
+        runtime_(server.runtime),
+        pool_(std::make_shared<ServerPool>(monitor.host_, server.address)),
+        tracker_(check, monitor.host_.loop().now(),
+                 std::hash<std::string>{}(server.key.to_string())),
+        schedule_(io::Timer::calling<&Watched::start_probe>(this)),
+        timeout_(io::Timer::calling<&Watched::on_timeout>(this)) {
+    pool_->keep_idle(false);
+    reschedule();
+  }
+  ~Watched() {
+    if (stream_) stream_->cancel();
+  }
+
+  bool is(const routing::SnapshotServer& server) const {
+    return address_ == server.address && runtime_ == server.runtime;
+  }
+  void configure(const conf::HealthCheck& check) {
+    tracker_.on_config(check, now());
+    publish();
+  }
+  void on_connect_failed() {
+    tracker_.on_connect_failed("an exchange's connect failed", now());
+    publish();
+  }
+  void probe_soon() {
+    if (!tracker_.probe_on_its_way()) start_probe();
+  }
+
+  Known known() const {
+    Known known;
+    known.status = tracker_.status();
+    known.since = monitor_.wall(tracker_.since());
+    known.last_error = tracker_.last_error();
+    if (tracker_.last_error_at()) known.last_error_at = monitor_.wall(*tracker_.last_error_at());
+    known.probes_passed = passed_;
+    known.probes_failed = failed_;
+    return known;
+  }
+  health::Status status() const { return tracker_.status(); }
+
+ private:
+  TimePoint now() const { return monitor_.host_.loop().now(); }
+
+  void reschedule() { monitor_.host_.loop().timers().arm(schedule_, tracker_.next_probe_at()); }
+
+  void start_probe() {
+    tracker_.on_probe_started(now());
+    schedule_.cancel();
+    const ServerPool::Lease lease = pool_->lease(*this);
+    if (!lease.stream) {
+      // Our own shortage says nothing about the server.
+      tracker_.on_probe_abandoned(now());
+      reschedule();
+      return;
+    }
+    stream_ = lease.stream;
+    monitor_.host_.loop().timers().arm(timeout_, now() + tracker_.check().timeout);
+    const health::ProbeRequest probe = health::make_probe_request(tracker_.check(), address_);
+    http::RequestHead head;
+    head.method = http::Method::get;
+    head.method_text = "GET";
+    head.authority = probe.host;
+    head.target = probe.path;
+    head.keep_alive = false;
+    head.fields.append("User-Agent", "sluice-health");
+    stream_->send_head(head, nullptr);
+    stream_->send_end({});
+  }
+
+  void finish_probe(const std::expected<void, std::string>& verdict) {
+    timeout_.cancel();
+    if (BackendStream* stream = std::exchange(stream_, nullptr)) stream->cancel();
+    ++(verdict ? passed_ : failed_);
+    tracker_.on_probe(verdict, now());
+    publish();
+  }
+
+  // Tells the workers, and the operator if the status is new.
+  void publish() {
+    runtime_->up.store(tracker_.takes_new_work(), std::memory_order_relaxed);
+    reschedule();
+    if (tracker_.status() == logged_) return;
+    logged_ = tracker_.status();
+    log_event(logged_ == health::Status::down ? Level::warning : Level::info, "health",
+              {{"server", key_.to_string()},
+               {"address", address_.to_string()},
+               {"status", std::string(health::to_string(logged_))},
+               {"reason", logged_ == health::Status::down ? tracker_.last_error() : ""}});
+    monitor_.on_verdict();
+  }
+
+  void on_timeout() { finish_probe(std::unexpected("no answer within the probe's timeout")); }
+
+  void on_backend_connected() override {}
+  void on_interim_response(http::ResponseHead&) override {}
+  void on_response_head(http::ResponseHead& head) override {
+    finish_probe(health::verdict(tracker_.check(), head.status));
+  }
+  void on_response_body(Bytes) override {}
+  void on_response_end(const http::Fields&) override {}
+  void on_backend_failure(const BackendFailure& failure) override {
+    stream_ = nullptr;
+    finish_probe(std::unexpected(describe(failure)));
+  }
+  void on_backend_writable() override {}
+
+  static std::string describe(const BackendFailure& failure) {
+    switch (failure.kind) {
+      case BackendFailure::Kind::connect_refused:
+        return "connection refused";
+      case BackendFailure::Kind::connect_failed:
+        return "connect failed";
+      case BackendFailure::Kind::connect_timeout:
+        return "connect timed out";
+      case BackendFailure::Kind::bad_response:
+        return "malformed response: " + std::string(failure.detail);
+      default:
+        return "closed without an answer";
+    }
+  }
+
+  HealthMonitor& monitor_;
+  const routing::ServerKey key_;
+  const Address address_;
+  const std::shared_ptr<routing::ServerRuntime> runtime_;
+  const std::shared_ptr<ServerPool> pool_;
+  health::Tracker tracker_;
+  io::Timer schedule_;
+  io::Timer timeout_;
+  BackendStream* stream_ = nullptr;
+  health::Status logged_ = health::Status::unknown;
+  std::uint64_t passed_ = 0;
+  std::uint64_t failed_ = 0;
+};
+
+HealthMonitor::HealthMonitor(ConnectionHost& host) : host_(host) {
+}
+
+HealthMonitor::~HealthMonitor() = default;
+
+void HealthMonitor::watch(const routing::Snapshot& snapshot) {
+  std::map<routing::ServerKey, std::unique_ptr<Watched>> before = std::move(watched_);
+  watched_.clear();
+  for (std::size_t i = 0; i < snapshot.backends.size(); ++i) {
+    const auto& check = snapshot.config->backends[i].health;
+    for (const routing::SnapshotServer& server : snapshot.backends[i].servers) {
+      const auto found = before.find(server.key);
+      if (!check) {
+        server.runtime->up.store(true, std::memory_order_relaxed);
+      } else if (found != before.end() && found->second->is(server)) {
+        found->second->configure(*check);
+        watched_.emplace(server.key, std::move(found->second));
+      } else {
+        watched_.emplace(server.key, std::make_unique<Watched>(*this, server, *check));
+      }
+    }
+  }
+}
+
+void HealthMonitor::on_connect_failed(const routing::ServerKey& server) {
+  const auto found = watched_.find(server);
+  if (found != watched_.end()) found->second->on_connect_failed();
+}
+
+void HealthMonitor::probe_soon(const routing::ServerKey& server) {
+  const auto found = watched_.find(server);
+  if (found != watched_.end()) found->second->probe_soon();
+}
+
+bool HealthMonitor::first_round_done() const {
+  return std::all_of(watched_.begin(), watched_.end(), [](const auto& entry) {
+    return entry.second->status() != health::Status::unknown;
+  });
+}
+
+void HealthMonitor::when_first_round_done(std::function<void()> then) {
+  first_round_done_ = std::move(then);
+  host_.loop().post([this] { on_verdict(); });
+}
+
+void HealthMonitor::on_verdict() {
+  if (!first_round_done_ || !first_round_done()) return;
+  const auto then = std::exchange(first_round_done_, nullptr);
+  then();
+}
+
+void HealthMonitor::stop() {
+  first_round_done_ = nullptr;
+  watched_.clear();
+}
+
+std::optional<HealthMonitor::Known> HealthMonitor::known(const routing::ServerKey& server) const {
+  const auto found = watched_.find(server);
+  if (found == watched_.end()) return {};
+  return found->second->known();
+}
+
+WallTime HealthMonitor::wall(TimePoint time) const {
+  return host_.loop().wall_now() - (host_.loop().now() - time);
+}
+
+}  // namespace sluice::proxy

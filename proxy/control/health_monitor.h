@@ -1,0 +1,60 @@
+// HealthMonitor: the prober of this process: sends `GET /health` to every server that has a check,
+// keeps what is known of each (health/tracker.h), and tells the workers through ServerRuntime::up.
+// Control's thread only. What is known of a server survives reloads (guarantee G8).
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "health/probe.h"
+#include "health/tracker.h"
+#include "proxy/data/server_pool.h"
+#include "proxy/data/stream.h"
+#include "routing/snapshot.h"
+
+namespace sluice::proxy {
+
+class HealthMonitor {
+ public:
+  explicit HealthMonitor(ConnectionHost& host);
+  ~HealthMonitor();
+
+  // The servers are those of this snapshot from now on.
+  void watch(const routing::Snapshot& snapshot);
+  // A worker's connect failed.
+  void on_connect_failed(const routing::ServerKey& server);
+  // Sends a probe now, beside the schedule (a server that resumes).
+  void probe_soon(const routing::ServerKey& server);
+  // Called, never from inside watch(), once every server has its first verdict, and then never
+  // again.
+  void when_first_round_done(std::function<void()> then);
+  bool first_round_done() const;
+  // Gives up the probes that are on their way; none is sent any more.
+  void stop();
+
+  struct Known {
+    health::Status status = health::Status::unknown;
+    WallTime since;
+    std::string last_error;
+    std::optional<WallTime> last_error_at;
+    std::uint64_t probes_passed = 0;
+    std::uint64_t probes_failed = 0;
+  };
+  // nullopt: not probed.
+  std::optional<Known> known(const routing::ServerKey& server) const;
+
+ private:
+  class Watched;
+
+  void on_verdict();
+  WallTime wall(TimePoint time) const;
+
+  ConnectionHost& host_;
+  std::map<routing::ServerKey, std::unique_ptr<Watched>> watched_;
+  std::function<void()> first_round_done_;
+};
+
+}  // namespace sluice::proxy

@@ -1,0 +1,83 @@
+// The access log: JSON lines, one per exchange, written by a thread of its own so that no worker
+// ever waits for a disk or a pipe. When the sink is stuck, lines are dropped and counted.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxy/base/clock.h"
+#include "routing/revision.h"
+
+namespace sluice::proxy {
+
+struct ClientInfo;
+
+// What one exchange leaves behind. Views are read during the call that takes it.
+struct AccessRecord {
+  WallTime time;  // when the request's head was complete
+  const ClientInfo* client = nullptr;
+  std::string_view request_id;
+  std::string_view method;
+  std::string_view host;
+  std::string_view target;
+  std::string_view route;    // empty: none matched
+  std::string_view backend;  // of the last attempt
+  std::string_view server;
+  routing::RevisionNumber revision = 0;  // that made the last attempt
+  int status = 0;                        // 0: the client got no status line
+  std::string_view outcome;              // "complete", "aborted", "client_gone"
+  std::string_view error;                // why the proxy answered itself, or cut
+  std::uint64_t request_bytes = 0;       // of body
+  std::uint64_t response_bytes = 0;
+  Duration duration{};        // to the end
+  Duration until_response{};  // to the response's head; negative: none came
+  std::size_t attempts = 0;
+};
+
+void append_access_line(std::string& out, const AccessRecord& record);
+
+// A ring of bytes from one worker to the log's thread. Single producer, single consumer.
+class LogRing {
+ public:
+  static constexpr std::size_t kBytes = 1 << 20;  // power of two
+
+  LogRing() : memory_(std::make_unique<char[]>(kBytes)) {}
+  // False: no room; the line is not taken.
+  bool push(std::string_view line);
+  // All that is there now, as one or two pieces; consume() frees it.
+  std::pair<std::string_view, std::string_view> peek() const;
+  void consume(std::size_t bytes);
+
+ private:
+  std::unique_ptr<char[]> memory_;
+  alignas(64) std::atomic<std::uint64_t> written_{0};
+  alignas(64) std::atomic<std::uint64_t> read_{0};
+};
+
+class AccessLog {
+ public:
+  // Opens `path` ("stdout" or a file, appended to). The error is a sentence.
+  static std::expected<std::unique_ptr<AccessLog>, std::string> open(const std::string& path,
+                                                                     std::size_t workers);
+  ~AccessLog();  // writes what is left, within kCloseTimeout
+  AccessLog(const AccessLog&) = delete;
+  AccessLog& operator=(const AccessLog&) = delete;
+
+  static constexpr std::chrono::milliseconds kCloseTimeout{1000};
+
+  // From that worker's thread only. Never blocks. False: the line was dropped.
+  bool write(std::size_t worker, const AccessRecord& record);
+
+ private:
+  struct State;
+  explicit AccessLog(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace sluice::proxy

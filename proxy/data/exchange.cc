@@ -1,0 +1,403 @@
+#include "proxy/data/exchange.h"
+
+#include <algorithm>
+
+#include "proxy/data/server_pool.h"
+#include "proxy/data/worker.h"
+#include "proxy/http/error_response.h"
+
+namespace sluice::proxy {
+
+using Kind = BackendFailure::Kind;
+
+namespace {
+
+struct FailureAnswer {
+  int status;
+  std::string_view error;  // RFC 9209 §2.3
+  std::string_view explanation;
+};
+
+FailureAnswer answer_for(Kind kind) {
+  switch (kind) {
+    case Kind::connect_refused:
+      return {503, "connection_refused", "The server refused the connection."};
+    case Kind::connect_failed:
+      return {503, "destination_unavailable", "The server could not be reached."};
+    case Kind::connect_timeout:
+      return {504, "connection_timeout", "The server did not take the connection in time."};
+    case Kind::no_socket:
+      return {503, "connection_limit_reached", "The proxy can open no further connection."};
+    case Kind::closed:
+      return {502, "connection_terminated", "The server closed the connection without an answer."};
+    case Kind::bad_response:
+      return {502, "http_protocol_error", "The server's answer was not valid HTTP."};
+    case Kind::response_timeout:
+      return {504, "http_response_timeout", "The server did not answer in time."};
+  }
+  return {502, "proxy_internal_error", ""};
+}
+
+bool is_connect_failure(Kind kind) {
+  return kind == Kind::connect_refused || kind == Kind::connect_failed ||
+         kind == Kind::connect_timeout;
+}
+
+}  // namespace
+
+Exchange::Exchange(Worker& worker, http::RequestHead& head, bool complete, ClientStream& stream)
+    : worker_(worker),
+      timer_(io::Timer::calling<&Exchange::on_timer>(this)),
+      head_(head),
+      client_(stream),
+      began_(worker.loop().now()),
+      began_wall_(worker.loop().wall_now()),
+      last_activity_(began_),
+      request_state_(complete ? RequestState::complete : RequestState::receiving) {
+}
+
+Exchange::~Exchange() {
+  SLUICE_CHECK(attempt_ == AttemptState::none);
+}
+
+void Exchange::start() {
+  request_id_ = worker_.request_id_for(head_, client_.client());
+  rearm_timer();
+  if (route_request()) begin_attempt();
+}
+
+bool Exchange::route_request() {
+  snapshot_ = worker_.snapshot();
+  if (const auto status = http::answered_here(head_)) {
+    answer(*status, "http_request_denied", "This proxy does not forward such a request.");
+    return false;
+  }
+  const std::uint64_t body_max = snapshot_->snapshot->config->limits.body_bytes;
+  if (body_max > 0 && head_.body.kind == http::BodyLength::Kind::known &&
+      head_.body.bytes > body_max) {
+    answer(413, "http_request_error", "The request's body is larger than this proxy allows.");
+    return false;
+  }
+  const auto match = snapshot_->snapshot->table.match(head_.host(), head_.path());
+  if (!match) {
+    answer(404, "destination_not_found", "No route matches this host and path.");
+    return false;
+  }
+  route_ = *match;
+  routed_ = true;
+  return true;
+}
+
+const routing::SnapshotServer& Exchange::server() const {
+  return snapshot_->snapshot->backends[choice_.backend].servers[*choice_.server];
+}
+
+// Chooses by the revision that is in force now, whatever an earlier attempt was made by.
+void Exchange::begin_attempt() {
+  if (tried_.empty()) {
+    choice_ = worker_.picker().pick(*snapshot_->snapshot, route_);
+  } else {
+    const std::string backend = snapshot_->snapshot->backends[choice_.backend].name;
+    snapshot_ = worker_.snapshot();
+    const auto match = snapshot_->snapshot->table.match(head_.host(), head_.path());
+    if (!match) {
+      answer(404, "destination_not_found", "No route matches this host and path any more.");
+      return;
+    }
+    route_ = *match;
+    choice_ = worker_.picker().pick_again(*snapshot_->snapshot, route_, backend, tried_);
+  }
+  if (!choice_.server) {
+    answer(503, "destination_unavailable", "No server of the chosen backend takes requests now.");
+    return;
+  }
+  const routing::SnapshotServer& chosen = server();
+  tried_.push_back(chosen.runtime.get());
+  auto& cell = chosen.runtime->cell(worker_.index());
+  cell.running.fetch_add(1, std::memory_order_relaxed);
+  cell.requests_total.fetch_add(1, std::memory_order_relaxed);
+  request_forwarded_ = false;
+
+  const auto lease = snapshot_->pools[choice_.backend][*choice_.server]->lease(*this);
+  backend_ = lease.stream;
+  if (!backend_) {
+    attempt_ = AttemptState::connecting;
+    failure_ = BackendFailure{.kind = Kind::no_socket,
+                              .nothing_sent = true,
+                              .stale_connection = false,
+                              .detail = lease.refusal};
+    advance();
+    return;
+  }
+  attempt_ = lease.connected ? AttemptState::forwarding : AttemptState::connecting;
+  const http::ForwardContext context = worker_.forward_context(client_.client(), request_id_);
+  backend_->send_head(head_, &context);
+  if (attempt_ == AttemptState::connecting && request_state_ == RequestState::receiving) {
+    client_.pause_request();
+  }
+  advance();
+}
+
+void Exchange::end_attempt(bool failed) {
+  if (attempt_ == AttemptState::none) return;
+  attempt_ = AttemptState::none;
+  backend_ = nullptr;
+  auto& cell = server().runtime->cell(worker_.index());
+  cell.running.fetch_sub(1, std::memory_order_release);
+  if (failed) cell.failures_total.fetch_add(1, std::memory_order_relaxed);
+}
+
+void Exchange::advance() {
+  if (response_state_ == ResponseState::done) return;
+  if (failure_) {
+    after_failure();
+    return;
+  }
+  // A request without a body needs no connection to be sent; one with a body is held until then.
+  const bool may_send = attempt_ == AttemptState::forwarding ||
+                        (attempt_ == AttemptState::connecting && request_bytes_ == 0 &&
+                         request_state_ == RequestState::complete);
+  if (may_send && !request_forwarded_) {
+    forward_held_body();
+    if (request_state_ == RequestState::complete) {
+      request_forwarded_ = true;
+      last_activity_ = worker_.loop().now();
+      backend_->send_end(request_trailers_);
+      rearm_timer();
+    } else {
+      client_.resume_request();
+    }
+  }
+}
+
+void Exchange::forward_held_body() {
+  if (held_body_.empty()) return;
+  backend_->send_body(as_bytes(held_body_));
+  held_body_ = {};
+}
+
+void Exchange::on_request_body(Bytes bytes) {
+  if (response_state_ == ResponseState::done) return;
+  request_bytes_ += bytes.size();
+  last_activity_ = worker_.loop().now();
+  const auto& limits = snapshot_->snapshot->config->limits;
+  if (limits.body_bytes > 0 && request_bytes_ > limits.body_bytes) {
+    drop_attempt();
+    answer(413, "http_request_error", "The request's body is larger than this proxy allows.");
+    return;
+  }
+  if (attempt_ == AttemptState::connecting) {
+    held_body_.append(as_text(bytes));
+    return;
+  }
+  backend_->send_body(bytes);
+  if (backend_->buffered() > limits.stream_buffer_bytes) {
+    client_.pause_request();
+    backend_->notify_when_writable();
+  }
+}
+
+void Exchange::on_request_end(const http::Fields& trailers) {
+  if (response_state_ == ResponseState::done) return;
+  request_state_ = RequestState::complete;
+  request_trailers_ = trailers;
+  advance();
+}
+
+void Exchange::on_backend_writable() {
+  if (response_state_ != ResponseState::done) client_.resume_request();
+}
+
+void Exchange::on_backend_connected() {
+  attempt_ = AttemptState::forwarding;
+  last_activity_ = worker_.loop().now();
+  advance();
+}
+
+void Exchange::on_interim_response(http::ResponseHead& head) {
+  last_activity_ = worker_.loop().now();
+  if (head.status == 101 || ++interim_count_ > kInterimMax) {
+    backend_->cancel();
+    failure_ = BackendFailure{
+        .kind = Kind::bad_response,
+        .nothing_sent = false,
+        .stale_connection = false,
+        .detail = head.status == 101 ? "unsolicited upgrade" : "too many interim responses"};
+    advance();
+    return;
+  }
+  client_.send_interim(head);
+}
+
+void Exchange::on_response_head(http::ResponseHead& head) {
+  last_activity_ = response_began_ = worker_.loop().now();
+  status_ = head.status;
+  response_state_ = ResponseState::streaming;
+  client_.send_head(head, ClientStream::Author::server);
+}
+
+void Exchange::on_response_body(Bytes bytes) {
+  if (response_state_ == ResponseState::done) return;
+  response_bytes_ += bytes.size();
+  last_activity_ = worker_.loop().now();
+  client_.send_body(bytes);
+  if (client_.buffered() > snapshot_->snapshot->config->limits.stream_buffer_bytes) {
+    backend_->pause_response();
+    client_.notify_when_writable();
+  }
+}
+
+void Exchange::on_client_writable() {
+  if (attempt_ == AttemptState::forwarding) backend_->resume_response();
+}
+
+void Exchange::on_response_end(const http::Fields& trailers) {
+  last_activity_ = worker_.loop().now();
+  end_attempt(false);
+  client_.send_end(trailers);
+  finish("complete");
+}
+
+void Exchange::on_backend_failure(const BackendFailure& failure) {
+  failure_ = failure;
+  advance();
+}
+
+bool Exchange::may_try_another() const {
+  if (tried_.size() >= kAttemptsMax || response_state_ != ResponseState::waiting) return false;
+  if (failure_->nothing_sent) return true;
+  // Nothing tells whether the server acted on it, so only what may be done twice is done again.
+  return failure_->stale_connection && http::is_idempotent(head_.method) && request_bytes_ == 0 &&
+         request_state_ == RequestState::complete;
+}
+
+void Exchange::after_failure() {
+  const bool again = may_try_another();
+  const bool stale = failure_->stale_connection && !failure_->nothing_sent;
+  if (is_connect_failure(failure_->kind)) worker_.report_connect_failed(*snapshot_, choice_);
+  error_ = answer_for(failure_->kind).error;
+  end_attempt(true);
+  if (again) {
+    failure_.reset();
+    // A server that merely closed an idle connection is as good as before.
+    if (stale) tried_.back() = nullptr;
+    worker_.count_retry();
+    begin_attempt();
+    return;
+  }
+  const FailureAnswer reply = answer_for(failure_->kind);
+  if (response_state_ == ResponseState::waiting) {
+    answer(reply.status, reply.error,
+           failure_->detail.empty() ? reply.explanation : failure_->detail);
+    return;
+  }
+  client_.abort();
+  finish("aborted");
+}
+
+void Exchange::drop_attempt() {
+  if (attempt_ != AttemptState::none) backend_->cancel();
+  end_attempt(false);
+}
+
+void Exchange::on_client_gone() {
+  if (response_state_ == ResponseState::done) return;
+  drop_attempt();
+  finish("client_gone");
+}
+
+void Exchange::on_request_failure(int status, std::string_view reason) {
+  if (response_state_ == ResponseState::done) return;
+  drop_attempt();
+  if (response_state_ == ResponseState::waiting) {
+    answer(status, "http_request_error", reason);
+    return;
+  }
+  error_ = "http_request_error";
+  client_.abort();
+  finish("aborted");
+}
+
+// One of the proxy's own answers, whole. The client connection ends after it if there may be
+// request bytes left that nobody reads.
+void Exchange::answer(int status, std::string_view error, std::string_view explanation) {
+  http::ErrorResponse response = http::error_response(status, explanation, error);
+  if (request_state_ == RequestState::receiving) response.head.keep_alive = false;
+  status_ = status;
+  error_ = error;
+  response_began_ = worker_.loop().now();
+  client_.send_head(response.head, ClientStream::Author::proxy);
+  if (head_.method != http::Method::head) {
+    response_bytes_ = response.body.size();
+    client_.send_body(as_bytes(response.body));
+  }
+  client_.send_end({});
+  finish("complete");
+}
+
+void Exchange::finish(std::string_view outcome) {
+  response_state_ = ResponseState::done;
+  timer_.cancel();
+  AccessRecord record;
+  record.time = began_wall_;
+  record.client = &client_.client();
+  record.request_id = request_id_;
+  record.method = head_.method_text;
+  record.host = head_.authority;
+  record.target = head_.target;
+  if (routed_) {
+    const routing::Snapshot& snapshot = *snapshot_->snapshot;
+    record.route = snapshot.routes[route_].name;
+    record.revision = snapshot.revision;
+    if (!tried_.empty()) {
+      record.backend = snapshot.backends[choice_.backend].name;
+      if (choice_.server) record.server = server().key.server;
+    }
+  }
+  record.status = status_;
+  record.outcome = outcome;
+  record.error = error_;
+  record.request_bytes = request_bytes_;
+  record.response_bytes = response_bytes_;
+  const TimePoint now = worker_.loop().now();
+  record.duration = now - began_;
+  record.until_response = response_began_ == kNever ? Duration(-1) : response_began_ - began_;
+  record.attempts = tried_.size();
+  worker_.finish_exchange(record);
+}
+
+TimePoint Exchange::deadline() const {
+  const auto& timeouts = worker_.timeouts();
+  TimePoint when = last_activity_ + timeouts.stream;
+  if (request_forwarded_ && response_state_ == ResponseState::waiting) {
+    when = last_activity_ + timeouts.response_head;
+  }
+  if (timeouts.exchange > Duration::zero()) when = std::min(when, began_ + timeouts.exchange);
+  return when;
+}
+
+void Exchange::rearm_timer() {
+  worker_.loop().timers().arm(timer_, deadline());
+}
+
+void Exchange::on_timer() {
+  if (worker_.loop().now() < deadline()) {
+    rearm_timer();
+    return;
+  }
+  const bool waiting_for_client =
+      request_state_ == RequestState::receiving && response_state_ == ResponseState::waiting;
+  if (waiting_for_client) {
+    drop_attempt();
+    answer(408, "http_request_timeout", "The request's body did not come in time.");
+    return;
+  }
+  if (attempt_ != AttemptState::none) backend_->cancel();
+  failure_ = BackendFailure{.kind = Kind::response_timeout,
+                            .nothing_sent = false,
+                            .stale_connection = false,
+                            .detail = {}};
+  advance();
+}
+
+}  // namespace sluice::proxy

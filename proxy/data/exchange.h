@@ -1,0 +1,120 @@
+// Exchange: one request and its response through the proxy, from the request's head to the log
+// record. Chooses the server, forwards both ways with back-pressure, retries where nothing can
+// have happened twice, and turns whatever goes wrong into one answer or one visible abort.
+//
+// Made by a ForwardingService for each request, owned by the client connection, on its worker's
+// loop. Speaks ClientStream and BackendStream only.
+//
+// The request's and the response's states are apart:
+//
+//   request    receiving ──────────────────────────→ complete
+//
+//   response   waiting ── head sent ──→ streaming ── end sent ──→ done
+//                 │                         └─ cut ─────────────→ done   (client sees an abort)
+//                 └─ own answer (4xx, 5xx) sent whole ──────────→ done
+//
+//   attempt    none ──→ connecting ──→ forwarding ──→ none
+//               ↑            └─ failed ─────┴─ failed ─┐
+//               └────────── another server ────────────┘
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxy/data/access_log.h"
+#include "proxy/data/adopted_snapshot.h"
+#include "proxy/data/stream.h"
+#include "proxy/io/timer_wheel.h"
+#include "routing/picker.h"
+
+namespace sluice::proxy {
+
+class Worker;
+
+class Exchange final : public RequestHandler, private ResponseHandler {
+ public:
+  // How many servers one request may be offered to.
+  static constexpr std::size_t kAttemptsMax = 3;
+  // Interim (1xx) responses that one exchange passes on.
+  static constexpr unsigned kInterimMax = 16;
+
+  // `head` and `stream` outlive the exchange or its end, whichever comes first.
+  Exchange(Worker& worker, http::RequestHead& head, bool complete, ClientStream& stream);
+  ~Exchange() override;
+
+  void start();
+
+  // RequestHandler
+  void on_request_body(Bytes bytes) override;
+  void on_request_end(const http::Fields& trailers) override;
+  void on_request_failure(int status, std::string_view reason) override;
+  void on_client_gone() override;
+  void on_client_writable() override;
+
+ private:
+  enum class RequestState : std::uint8_t { receiving, complete };
+  enum class ResponseState : std::uint8_t { waiting, streaming, done };
+  enum class AttemptState : std::uint8_t { none, connecting, forwarding };
+
+  // ResponseHandler
+  void on_backend_connected() override;
+  void on_interim_response(http::ResponseHead& head) override;
+  void on_response_head(http::ResponseHead& head) override;
+  void on_response_body(Bytes bytes) override;
+  void on_response_end(const http::Fields& trailers) override;
+  void on_backend_failure(const BackendFailure& failure) override;
+  void on_backend_writable() override;
+  void on_timer();
+
+  // Every decision that depends on how the states stand to each other.
+  void advance();
+
+  bool route_request();  // false: answered
+  void begin_attempt();
+  void end_attempt(bool failed);
+  bool may_try_another() const;
+  void after_failure();
+  void forward_held_body();
+  void answer(int status, std::string_view error, std::string_view explanation);
+  void drop_attempt();
+  void finish(std::string_view outcome);
+  TimePoint deadline() const;
+  void rearm_timer();
+  const routing::SnapshotServer& server() const;
+
+  Worker& worker_;
+  io::Timer timer_;
+  http::RequestHead& head_;
+  ClientStream& client_;
+  AdoptedSnapshotPtr snapshot_;  // of the current attempt
+  std::size_t route_ = 0;
+  routing::Choice choice_;
+  BackendStream* backend_ = nullptr;  // leased while attempt_ != none
+  std::vector<const routing::ServerRuntime*> tried_;
+  std::string held_body_;  // body that came before the server could take it
+  http::Fields request_trailers_;
+  std::string request_id_;
+  std::optional<BackendFailure> failure_;  // not yet acted on
+
+  TimePoint began_;
+  WallTime began_wall_;
+  TimePoint last_activity_;
+  TimePoint response_began_ = kNever;
+  std::uint64_t request_bytes_ = 0;
+  std::uint64_t response_bytes_ = 0;
+  int status_ = 0;
+  unsigned interim_count_ = 0;
+  RequestState request_state_;
+  ResponseState response_state_ = ResponseState::waiting;
+  AttemptState attempt_ = AttemptState::none;
+  bool request_forwarded_ = false;  // the request's end has gone to the backend stream
+  bool routed_ = false;
+  bool started_ = false;
+  std::string_view error_;  // why the answer is our own, or the response was cut
+};
+
+}  // namespace sluice::proxy

@@ -1,0 +1,298 @@
+#include "proxy/data/h1_backend.h"
+
+#include <utility>
+
+#include "proxy/data/server_pool.h"
+#include "proxy/http/h1_writer.h"
+
+namespace sluice::proxy {
+
+using admin::Count;
+using http::BodyLength;
+using http::HeadStatus;
+using Kind = BackendFailure::Kind;
+
+namespace {
+
+http::HeadLimits head_limits(const conf::Limits& limits) {
+  return {.request_line_bytes = limits.request_line_bytes,
+          .field_line_bytes = limits.field_line_bytes,
+          .head_bytes = limits.head_bytes,
+          .field_count = limits.field_count};
+}
+
+}  // namespace
+
+H1Backend::H1Backend(std::shared_ptr<ServerPool> pool)
+    : pool_(std::move(pool)),
+      host_(pool_->host()),
+      transport_(host_.loop(), *this),
+      timer_(io::Timer::calling<&H1Backend::on_timer>(this)) {
+}
+
+H1Backend::~H1Backend() = default;
+
+bool H1Backend::connect(const Address& address, ResponseHandler& handler) {
+  if (transport_.connect(address) != Transport::Failure::none) return false;
+  begin_turn(handler);
+  host_.loop().timers().arm(timer_, host_.loop().now() + host_.timeouts().connect);
+  return true;
+}
+
+void H1Backend::lease(ResponseHandler& handler) {
+  SLUICE_CHECK(state_ == State::idle);
+  state_ = State::leased;
+  timer_.cancel();
+  begin_turn(handler);
+}
+
+void H1Backend::begin_turn(ResponseHandler& handler) {
+  handler_ = &handler;
+  turn_ = std::make_unique<Turn>(head_limits(host_.limits()));
+}
+
+void H1Backend::close() {
+  if (state_ == State::closing) return;
+  transport_.finish();
+  terminate();
+}
+
+void H1Backend::terminate() {
+  state_ = State::closing;
+  handler_ = nullptr;
+  timer_.cancel();
+  base::ListNode<IdleListTag>::unlink();
+  transport_.terminate();
+}
+
+// --- From the socket ----------------------------------------------------------------------------
+
+void H1Backend::on_open() {
+  state_ = State::leased;
+  timer_.cancel();
+  handler_->on_backend_connected();
+}
+
+void H1Backend::on_data(Bytes bytes) {
+  host_.counters().add(Count::backend_bytes_received, bytes.size());
+  if (state_ == State::closing) return;
+  if (state_ == State::idle) {
+    // Nobody asked: whatever this is, it must not pass for the next answer.
+    host_.counters().add(Count::refused_responses);
+    pool_->forget_idle(*this);
+    terminate();
+    return;
+  }
+  turn_->any_byte = true;
+  while (!bytes.empty() && handler_) {
+    const std::size_t used = turn_->head_done ? take_body(bytes) : take_head(bytes);
+    bytes = bytes.subspan(used);
+    if (handler_ && turn_->head_done && turn_->body.done()) {
+      finish_response(!bytes.empty());
+      return;
+    }
+  }
+}
+
+std::size_t H1Backend::take_head(Bytes input) {
+  Turn& turn = *turn_;
+  const http::HeadResult result = turn.parser.consume(input, turn.head);
+  if (result.status == HeadStatus::error) {
+    host_.counters().add(Count::refused_responses);
+    fail(Kind::bad_response, result.error.reason);
+    return input.size();
+  }
+  if (result.status == HeadStatus::need_more) return result.consumed;
+  if (turn.head.is_interim()) {
+    handler_->on_interim_response(turn.head);
+    turn.head.clear();
+    turn.parser.reset(turn.method);
+    return result.consumed;
+  }
+  turn.head_done = true;
+  turn.keep_alive = turn.head.keep_alive;
+  turn.body.begin(turn.head.body);
+  if (turn.head.body.kind == BodyLength::Kind::known && turn.head.body.bytes > kStreamingBytes) {
+    turn.streaming = true;
+    transport_.set_streaming(true);
+  }
+  handler_->on_response_head(turn.head);
+  return result.consumed;
+}
+
+std::size_t H1Backend::take_body(Bytes input) {
+  Turn& turn = *turn_;
+  const auto result = turn.body.consume(input);
+  if (result.status == http::H1BodyDecoder::Status::error) {
+    host_.counters().add(Count::refused_responses);
+    fail(Kind::bad_response, result.error.reason);
+    return input.size();
+  }
+  if (result.status == http::H1BodyDecoder::Status::data) {
+    if (!turn.streaming && turn.body.data_bytes() > kStreamingBytes) {
+      turn.streaming = true;
+      transport_.set_streaming(true);
+    }
+    handler_->on_response_body(result.data);
+    // A body of known length ends with its data, even if no byte follows.
+    if (handler_ && result.consumed == input.size()) (void)turn.body.consume({});
+  }
+  return result.consumed;
+}
+
+void H1Backend::finish_response(bool bytes_left) {
+  const auto turn = std::move(turn_);
+  ResponseHandler* handler = std::exchange(handler_, nullptr);
+  if (bytes_left) host_.counters().add(Count::refused_responses);
+  if (turn->keep_alive && turn->request_done && !bytes_left &&
+      turn->head.body.kind != BodyLength::Kind::until_close) {
+    state_ = State::idle;
+    served_before_ = true;
+    if (turn->streaming) transport_.set_streaming(false);
+    transport_.note_idle();
+    transport_.resume();
+    host_.loop().timers().arm(timer_, host_.loop().now() + host_.timeouts().backend_idle);
+    pool_->on_idle(*this);
+  } else {
+    transport_.finish();
+    terminate();
+  }
+  handler->on_response_end(turn->body.trailers());
+}
+
+void H1Backend::on_end(bool clean) {
+  switch (state_) {
+    case State::connecting:
+    case State::closing:
+      break;
+    case State::idle:
+      pool_->forget_idle(*this);
+      terminate();
+      break;
+    case State::leased:
+      if (turn_->head_done && clean && turn_->body.finish()) {
+        finish_response(false);
+      } else {
+        fail(Kind::closed);
+      }
+      break;
+  }
+}
+
+void H1Backend::on_failure(Transport::Failure failure) {
+  switch (state_) {
+    case State::connecting:
+      host_.counters().add(Count::backend_connects_failed);
+      fail(failure == Transport::Failure::refused ? Kind::connect_refused
+           : failure == Transport::Failure::local ? Kind::no_socket
+                                                  : Kind::connect_failed);
+      break;
+    case State::leased:
+      fail(Kind::closed);
+      break;
+    case State::idle:
+      pool_->forget_idle(*this);
+      terminate();
+      break;
+    case State::closing:
+      break;
+  }
+}
+
+void H1Backend::fail(Kind kind, std::string_view detail) {
+  const BackendFailure failure{
+      .kind = kind,
+      .nothing_sent = state_ == State::connecting,
+      .stale_connection = kind == Kind::closed && served_before_ && !turn_->any_byte,
+      .detail = detail};
+  ResponseHandler* handler = handler_;
+  terminate();
+  handler->on_backend_failure(failure);
+}
+
+void H1Backend::on_timer() {
+  if (state_ == State::connecting) {
+    host_.counters().add(Count::timeout_connect);
+    host_.counters().add(Count::backend_connects_failed);
+    fail(Kind::connect_timeout);
+  } else if (state_ == State::idle) {
+    pool_->forget_idle(*this);
+    close();
+  }
+}
+
+void H1Backend::on_writable() {
+  if (handler_) handler_->on_backend_writable();
+}
+
+void H1Backend::on_closed() {
+  pool_->on_closed(*this);
+  host_.loop().retire(std::unique_ptr<io::Retired>(this));
+}
+
+// --- From the exchange --------------------------------------------------------------------------
+
+void H1Backend::send_head(const http::RequestHead& head, const http::ForwardContext* context) {
+  Turn& turn = *turn_;
+  turn.method = head.method;
+  turn.request_framing = head.body.kind;
+  turn.parser.reset(head.method);
+  std::string& out = host_.scratch();
+  out.clear();
+  if (context) {
+    http::write_forwarded_request(out, head, *context, head.body);
+  } else {
+    http::write_request_head(out, head);
+  }
+  write(as_bytes(out));
+}
+
+void H1Backend::send_body(Bytes bytes) {
+  if (bytes.empty()) return;
+  if (turn_->request_framing != BodyLength::Kind::chunked) {
+    write(bytes);
+    return;
+  }
+  std::string& out = host_.scratch();
+  out.clear();
+  http::write_chunk_header(out, bytes.size());
+  write(as_bytes(out));
+  write(bytes);
+  write(as_bytes(http::kChunkEnd));
+}
+
+void H1Backend::send_end(const http::Fields& trailers) {
+  turn_->request_done = true;
+  if (turn_->request_framing != BodyLength::Kind::chunked) return;
+  std::string& out = host_.scratch();
+  out.clear();
+  http::write_last_chunk(out, trailers);
+  write(as_bytes(out));
+}
+
+void H1Backend::write(Bytes bytes) {
+  host_.counters().add(Count::backend_bytes_sent, bytes.size());
+  transport_.write(bytes);
+}
+
+void H1Backend::cancel() {
+  terminate();
+}
+
+void H1Backend::pause_response() {
+  if (turn_->paused) return;
+  turn_->paused = true;
+  transport_.pause();
+}
+
+void H1Backend::resume_response() {
+  if (!turn_ || !turn_->paused) return;
+  turn_->paused = false;
+  transport_.resume();
+}
+
+void H1Backend::notify_when_writable() {
+  transport_.notify_when_below(static_cast<std::uint32_t>(host_.limits().stream_buffer_bytes / 2));
+}
+
+}  // namespace sluice::proxy

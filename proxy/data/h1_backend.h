@@ -1,0 +1,105 @@
+// H1Backend: one HTTP/1.1 connection to a server, leased to one exchange at a time.
+//
+// Owns itself: made by its ServerPool, freed when its socket is closed. A connection on which
+// anything was out of order (bytes after the end, a malformed or cut response, a request not sent
+// whole) is never pooled again.
+//
+//    connecting ──→ leased ──── response whole, both keep alive ──→ idle
+//        │            │  ↑ lease()                                   │
+//        │            │  └───────────────────────────────────────────┤
+//        ↓            ↓ anything else                                ↓ end, bytes, timeout
+//    closing ←────────┴──────────────────────────────────────────────┘
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "proxy/base/intrusive_list.h"
+#include "proxy/data/connection_host.h"
+#include "proxy/data/stream.h"
+#include "proxy/data/transport.h"
+#include "proxy/http/h1_body_decoder.h"
+#include "proxy/http/h1_head_parser.h"
+#include "proxy/io/loop.h"
+
+namespace sluice::proxy {
+
+class ServerPool;
+struct IdleListTag;
+
+class H1Backend final : public io::Retired,
+                        public base::ListNode<IdleListTag>,
+                        private Transport::Handler,
+                        private BackendStream {
+ public:
+  // Bodies beyond this many bytes are read one large buffer at a time.
+  static constexpr std::uint64_t kStreamingBytes = 64 * 1024;
+
+  explicit H1Backend(std::shared_ptr<ServerPool> pool);
+  ~H1Backend() override;
+
+  // Begins to connect, leased to `handler`. False: it could not even begin; free it.
+  bool connect(const Address& address, ResponseHandler& handler);
+  // Precondition: idle.
+  void lease(ResponseHandler& handler);
+  BackendStream& stream() { return *this; }
+  // Ends an idle connection.
+  void close();
+
+ private:
+  enum class State : std::uint8_t { connecting, leased, idle, closing };
+
+  // One response's worth of state.
+  struct Turn {
+    explicit Turn(const http::HeadLimits& limits)
+        : parser(limits), body(limits, http::MessageSide::response) {}
+    http::H1ResponseParser parser;
+    http::H1BodyDecoder body;
+    http::ResponseHead head;
+    http::Method method = http::Method::get;
+    http::BodyLength::Kind request_framing = http::BodyLength::Kind::none;
+    bool request_done = false;
+    bool head_done = false;  // of the final response
+    bool any_byte = false;
+    bool paused = false;
+    bool streaming = false;
+    bool keep_alive = false;
+  };
+
+  // Transport::Handler
+  void on_open() override;
+  void on_data(Bytes bytes) override;
+  void on_end(bool clean) override;
+  void on_failure(Transport::Failure failure) override;
+  void on_writable() override;
+  void on_closed() override;
+  // BackendStream
+  void send_head(const http::RequestHead& head, const http::ForwardContext* context) override;
+  void send_body(Bytes bytes) override;
+  void send_end(const http::Fields& trailers) override;
+  void cancel() override;
+  void pause_response() override;
+  void resume_response() override;
+  std::size_t buffered() const override { return transport_.buffered(); }
+  void notify_when_writable() override;
+  void on_timer();
+
+  std::size_t take_head(Bytes input);
+  std::size_t take_body(Bytes input);
+  void finish_response(bool bytes_left);
+  void fail(BackendFailure::Kind kind, std::string_view detail = {});
+  void begin_turn(ResponseHandler& handler);
+  void write(Bytes bytes);
+  void terminate();
+
+  std::shared_ptr<ServerPool> pool_;
+  ConnectionHost& host_;
+  Transport transport_;
+  io::Timer timer_;                     // connect; idle
+  std::unique_ptr<Turn> turn_;          // while leased or connecting
+  ResponseHandler* handler_ = nullptr;  // likewise
+  State state_ = State::connecting;
+  bool served_before_ = false;
+};
+
+}  // namespace sluice::proxy

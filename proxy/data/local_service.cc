@@ -1,0 +1,93 @@
+#include "proxy/data/local_service.h"
+
+#include "proxy/http/error_response.h"
+
+namespace sluice::proxy {
+
+// One request that waits for its answer.
+class LocalCall final : public RequestHandler {
+ public:
+  LocalCall(const LocalService::Handler& handler, std::size_t body_bytes_max,
+            http::RequestHead& head, ClientStream& stream)
+      : handler_(handler),
+        body_bytes_max_(body_bytes_max),
+        head_(head),
+        stream_(stream),
+        self_(std::make_shared<LocalCall*>(this)) {}
+  ~LocalCall() override { part(); }
+
+  void serve() {
+    received_ = true;
+    handler_(LocalRequest{head_, stream_.client(), std::move(body_)}, Answer(self_));
+  }
+
+  void answer(const LocalReply& reply) {
+    part();
+    http::ResponseHead head;
+    head.status = reply.status;
+    head.body = {.kind = http::BodyLength::Kind::known, .bytes = reply.body.size()};
+    if (!reply.content_type.empty()) head.fields.append("Content-Type", reply.content_type);
+    for (const auto& [name, value] : reply.fields) head.fields.append(name, value);
+    head.fields.append("Cache-Control", "no-store");
+    send(head, reply.body);
+  }
+
+  void on_request_body(Bytes bytes) override {
+    if (parted()) return;
+    body_.append(as_text(bytes));
+    if (body_.size() <= body_bytes_max_) return;
+    refuse(413, "the body is larger than this listener takes");
+  }
+  void on_request_end(const http::Fields&) override {
+    if (!parted()) serve();
+  }
+  void on_request_failure(int status, std::string_view reason) override {
+    if (!parted()) refuse(status, reason);
+  }
+  void on_client_gone() override { part(); }
+  void on_client_writable() override {}
+
+ private:
+  bool parted() const { return *self_ == nullptr; }
+  void part() { *self_ = nullptr; }
+
+  void refuse(int status, std::string_view reason) {
+    part();
+    http::ErrorResponse response = http::error_response(status, reason);
+    response.head.keep_alive = false;
+    send(response.head, response.body);
+  }
+
+  void send(http::ResponseHead& head, const std::string& body) {
+    if (!received_) head.keep_alive = false;
+    // A HEAD has a length and no body.
+    if (head_.method == http::Method::head) {
+      head.fields.append("Content-Length", std::to_string(body.size()));
+      head.body = {};
+    }
+    stream_.send_head(head, ClientStream::Author::proxy);
+    stream_.send_body(as_bytes(body));
+    stream_.send_end({});
+  }
+
+  const LocalService::Handler& handler_;
+  const std::size_t body_bytes_max_;
+  http::RequestHead& head_;
+  ClientStream& stream_;
+  std::shared_ptr<LocalCall*> self_;  // points to null once the stream has its answer
+  std::string body_;
+  bool received_ = false;
+};
+
+void Answer::operator()(LocalReply reply) const {
+  if (*call_) (*call_)->answer(reply);
+}
+
+std::unique_ptr<RequestHandler> LocalService::on_request(http::RequestHead& head, bool complete,
+                                                         ClientStream& stream) {
+  auto call = std::make_unique<LocalCall>(handler_, body_bytes_max_, head, stream);
+  if (complete) call->serve();
+  return call;
+}
+
+}  // namespace sluice::proxy

@@ -1,0 +1,59 @@
+// LocalService: answers requests in this process instead of forwarding them: the admin listeners,
+// the demo's app servers. The HTTP implementation below it is the one that all connections share.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "proxy/data/stream.h"
+
+namespace sluice::proxy {
+
+struct LocalRequest {
+  const http::RequestHead& head;
+  const ClientInfo& client;
+  std::string body;
+};
+
+struct LocalReply {
+  int status = 200;
+  std::string content_type;
+  std::vector<std::pair<std::string, std::string>> fields;
+  std::string body;  // its length is sent to HEAD too
+};
+
+// The way back to one waiting client. Copyable; the first answer counts, and one that comes after
+// the client has gone is dropped.
+class Answer {
+ public:
+  void operator()(LocalReply reply) const;
+  // False once an answer would reach nobody.
+  bool awaited() const { return *call_ != nullptr; }
+
+ private:
+  friend class LocalCall;
+  explicit Answer(std::shared_ptr<class LocalCall*> call) : call_(std::move(call)) {}
+  std::shared_ptr<class LocalCall*> call_;
+};
+
+class LocalService final : public Service {
+ public:
+  // Called with each whole request; answers now or later, on the same thread.
+  using Handler = std::function<void(LocalRequest request, Answer answer)>;
+
+  LocalService(std::size_t body_bytes_max, Handler handler)
+      : body_bytes_max_(body_bytes_max), handler_(std::move(handler)) {}
+
+ private:
+  std::unique_ptr<RequestHandler> on_request(http::RequestHead& head, bool complete,
+                                             ClientStream& stream) override;
+  void on_refused(const http::RequestHead&, const ClientInfo&, int, std::string_view) override {}
+
+  std::size_t body_bytes_max_;
+  Handler handler_;
+};
+
+}  // namespace sluice::proxy

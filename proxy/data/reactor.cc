@@ -1,0 +1,126 @@
+#include "proxy/data/reactor.h"
+
+#include <cerrno>
+
+namespace sluice::proxy {
+
+using admin::Count;
+
+Acceptor::Acceptor(io::Loop& loop, io::FileDescriptor listening,
+                   std::shared_ptr<const ConnectionSettings> settings, OnAccepted on_accepted)
+    : loop_(loop),
+      listening_(std::move(listening)),
+      settings_(std::move(settings)),
+      on_accepted_(std::move(on_accepted)),
+      retry_(io::Timer::calling<&Acceptor::arm>(this)) {
+  loop_.attach();
+}
+
+void Acceptor::arm() {
+  ++in_flight_;
+  io::Submission submission{.code = io::OpCode::accept};
+  submission.fd = listening_.get();
+  submission.target = this;
+  loop_.ring().submit(submission);
+}
+
+void Acceptor::close() {
+  closing_ = true;
+  retry_.cancel();
+  ++in_flight_;
+  io::Submission submission{.code = io::OpCode::cancel};
+  submission.fd = listening_.get();
+  submission.cancel_whole_fd = true;
+  submission.tag = 1;
+  submission.target = this;
+  loop_.ring().submit(submission);
+}
+
+void Acceptor::on_completion(const io::Completion& completion) {
+  if (!completion.more) --in_flight_;
+  const bool is_accept = completion.tag == 0;
+  // What was accepted before the end is still served.
+  if (is_accept && completion.result >= 0) on_accepted_(completion.result, settings_);
+  if (closing_) {
+    if (in_flight_ > 0) return;
+    listening_.reset();
+    loop_.detach();
+    loop_.retire(std::unique_ptr<io::Retired>(this));
+    return;
+  }
+  if (!is_accept || completion.more) return;
+  const bool exhausted = completion.result == -EMFILE || completion.result == -ENFILE ||
+                         completion.result == -ENOBUFS || completion.result == -ENOMEM;
+  if (exhausted) {
+    loop_.timers().arm(retry_, loop_.now() + kRetryTime);
+  } else {
+    arm();
+  }
+}
+
+Reactor::Reactor(std::unique_ptr<io::Ring> ring, admin::WorkerCounters& counters,
+                 ConnectionCount& connections, std::shared_ptr<const conf::Config> config)
+    : connections_(connections),
+      loop_(std::move(ring)),
+      counters_(counters),
+      config_(std::move(config)) {
+}
+
+void Reactor::listen(const std::string& listener, io::FileDescriptor listening,
+                     std::shared_ptr<const ConnectionSettings> settings, Service& service) {
+  const auto on_accepted = [this, &service](int fd, const auto& current) {
+    accepted(fd, current, service);
+  };
+  auto acceptor =
+      std::make_unique<Acceptor>(loop_, std::move(listening), std::move(settings), on_accepted);
+  acceptor->start();
+  acceptors_[listener] = acceptor.release();  // frees itself after close()
+}
+
+void Reactor::update_listener(const std::string& listener,
+                              std::shared_ptr<const ConnectionSettings> settings) {
+  acceptors_.at(listener)->set_settings(std::move(settings));
+}
+
+void Reactor::stop_listening(const std::string& listener) {
+  const auto found = acceptors_.find(listener);
+  if (found == acceptors_.end()) return;
+  found->second->close();
+  acceptors_.erase(found);
+}
+
+void Reactor::accepted(int fd, const std::shared_ptr<const ConnectionSettings>& settings,
+                       Service& service) {
+  const std::uint64_t open = connections_.open.fetch_add(1, std::memory_order_relaxed);
+  if (open >= limits().client_connections) {
+    connections_.open.fetch_sub(1, std::memory_order_relaxed);
+    counters_.add(Count::limit_client_connections);
+    io::FileDescriptor(fd).reset();
+    return;
+  }
+  ++client_count_;
+  auto client = std::make_unique<H1Client>(*this, settings, service);
+  clients_.push_back(*client);
+  client.release()->accept(fd);  // frees itself when closed
+}
+
+void Reactor::client_closed() {
+  --client_count_;
+  connections_.open.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void Reactor::drain() {
+  draining_ = true;
+  while (!acceptors_.empty()) stop_listening(acceptors_.begin()->first);
+  clients_.for_each([](H1Client& client) { client.drain(); });
+}
+
+void Reactor::cut_clients() {
+  clients_.for_each([](H1Client& client) { client.cut(); });
+}
+
+void Reactor::join() {
+  while (loop_.attached() > 0) loop_.turn();
+}
+
+}  // namespace sluice::proxy

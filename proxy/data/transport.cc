@@ -1,0 +1,139 @@
+#include "proxy/data/transport.h"
+
+#include <cerrno>
+
+namespace sluice::proxy {
+
+void Transport::accept(int fd, const tls::ServerContext* tls) {
+  socket_.adopt(fd);
+  if (tls) {
+    tls_ = std::make_unique<tls::Session>(*tls);
+  } else {
+    opened_ = true;
+  }
+  socket_.resume_receiving();
+}
+
+namespace {
+
+Transport::Failure connect_failure(int error) {
+  switch (error) {
+    case ECONNREFUSED:
+    case ENOENT:  // a Unix socket that isn't there
+      return Transport::Failure::refused;
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+    case EADDRNOTAVAIL:
+    case EACCES:
+    case EPERM:
+      return Transport::Failure::local;
+    default:
+      return Transport::Failure::unreachable;
+  }
+}
+
+}  // namespace
+
+Transport::Failure Transport::connect(const Address& address) {
+  const int error = socket_.connect(address);
+  if (error != 0) return connect_failure(error);
+  socket_.resume_receiving();
+  return Failure::none;
+}
+
+void Transport::write(Bytes bytes) {
+  if (socket_.terminated() || finished_) return;
+  if (!tls_) {
+    socket_.write(bytes);
+    return;
+  }
+  plain_.append(loop().blocks(), bytes);
+  loop().flush_at_end_of_turn(*this);
+}
+
+void Transport::flush() {
+  if (!tls_ || socket_.terminated()) return;
+  while (!plain_.empty()) {
+    const Bytes part = plain_.front();
+    const tls::Session::Status status = tls_->send(part, *this);
+    plain_.consume(loop().blocks(), part.size());
+    if (status == tls::Session::Status::failed) {
+      // The session is beyond use; the peer sees a truncation.
+      terminate();
+      return;
+    }
+  }
+  if (!finished_) return;
+  if (tls_->handshake_done()) tls_->close(*this);
+  socket_.shutdown_when_flushed();
+}
+
+void Transport::note_idle() {
+  if (tls_) tls_->note_idle();
+}
+
+void Transport::finish() {
+  if (finished_ || socket_.terminated()) return;
+  finished_ = true;
+  if (tls_) {
+    loop().flush_at_end_of_turn(*this);
+  } else {
+    socket_.shutdown_when_flushed();
+  }
+}
+
+void Transport::terminate(io::Socket::Ending ending) {
+  plain_.clear(loop().blocks());
+  socket_.terminate(ending);
+}
+
+void Transport::on_connected() {
+  opened_ = true;
+  handler_.on_open();
+}
+
+void Transport::on_received(Bytes bytes) {
+  if (ended_) return;
+  if (!tls_) {
+    handler_.on_data(bytes);
+    return;
+  }
+  const tls::Session::Status status = tls_->receive(bytes, *this);
+  if (socket_.terminated()) return;
+  if (!opened_ && tls_->handshake_done()) {
+    opened_ = true;
+    handler_.on_open();
+  }
+  if (socket_.terminated()) return;
+  if (status == tls::Session::Status::closed) {
+    ended_ = true;
+    handler_.on_end(true);
+  } else if (status == tls::Session::Status::failed) {
+    ended_ = true;
+    handler_.on_failure(Failure::tls);
+  }
+}
+
+void Transport::on_plaintext(Bytes plaintext) {
+  if (socket_.terminated()) return;
+  if (!opened_) {
+    opened_ = true;
+    handler_.on_open();
+    if (socket_.terminated()) return;
+  }
+  handler_.on_data(plaintext);
+}
+
+void Transport::on_received_end() {
+  if (ended_) return;
+  ended_ = true;
+  handler_.on_end(tls_ == nullptr);
+}
+
+void Transport::on_error(int error) {
+  handler_.on_failure(opened_ || tls_ ? Failure::broken : connect_failure(error));
+}
+
+}  // namespace sluice::proxy

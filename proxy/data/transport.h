@@ -1,0 +1,102 @@
+// Transport: a connection's bytes in the clear, whether or not TLS lies between it and its socket.
+//
+// Owned by a client or backend connection, as a member. The rule of the loop holds here too:
+// operations never call back; the handler is called from the loop's turn only.
+#pragma once
+
+#include <memory>
+
+#include "proxy/base/bytes.h"
+#include "proxy/io/socket.h"
+#include "tls/session.h"
+
+namespace sluice::proxy {
+
+// With TLS, what a turn writes is collected and encrypted at its end, so that a head and its body
+// share a record.
+class Transport final : private io::Socket::Handler,
+                        private tls::SessionSink,
+                        private io::Flushable {
+ public:
+  enum class Failure {
+    none,
+    refused,      // connect: nobody there
+    unreachable,  // connect: no way there, or no answer
+    local,        // connect: this machine has no descriptor, port or memory for it
+    broken,       // reset, or another socket error
+    tls,          // the handshake or a record failed; tls_failure() says why
+  };
+
+  class Handler {
+   public:
+    // Connected, and the TLS handshake done: bytes may be written. Not called for an accepted
+    // plain connection, which is open from the start.
+    virtual void on_open() = 0;
+    // May come a few times more after pause().
+    virtual void on_data(Bytes bytes) = 0;
+    // The peer sends no more. `clean` is false when TLS was cut without its close_notify.
+    virtual void on_end(bool clean) = 0;
+    virtual void on_failure(Failure failure) = 0;
+    virtual void on_writable() = 0;
+    // The last call; see io::Socket.
+    virtual void on_closed() = 0;
+
+   protected:
+    ~Handler() = default;
+  };
+
+  Transport(io::Loop& loop, Handler& handler) : socket_(loop, *this), handler_(handler) {}
+  ~Transport() { plain_.clear(loop().blocks()); }
+
+  // Takes over an accepted socket; `tls` null for plain. Receiving starts at once.
+  void accept(int fd, const tls::ServerContext* tls);
+  // Failure::none, or why it could not even begin.
+  Failure connect(const Address& address);
+
+  void write(Bytes bytes);
+  std::size_t buffered() const { return plain_.bytes() + socket_.buffered(); }
+  void notify_when_below(std::uint32_t bytes) { socket_.notify_when_below(bytes); }
+  void pause() { socket_.pause_receiving(); }
+  void resume() { socket_.resume_receiving(); }
+  // Large bodies: see io::Socket::set_streaming().
+  void set_streaming(bool streaming) { socket_.set_streaming(streaming); }
+  // Nothing more will be written for a while: the next TLS records are small again.
+  void note_idle();
+
+  // Our orderly end (close_notify, then the end of the stream) behind everything written. The
+  // peer may still send; terminate() is still due.
+  void finish();
+  // Closes. `reset`: as visibly cut as TCP can say; orderly without finish() leaves TLS without
+  // close_notify, which a TLS peer sees as a truncation.
+  void terminate(io::Socket::Ending ending = io::Socket::Ending::orderly);
+
+  bool is_open() const { return socket_.is_open() && (!tls_ || tls_->handshake_done()); }
+  bool terminated() const { return socket_.terminated(); }
+  bool finished() const { return finished_; }
+  bool is_tls() const { return tls_ != nullptr; }
+  tls::SessionInfo tls_info() const { return tls_ ? tls_->info() : tls::SessionInfo{}; }
+  std::string_view tls_failure() const { return tls_ ? tls_->failure() : std::string_view{}; }
+  int fd() const { return socket_.fd(); }
+  io::Loop& loop() { return socket_.loop(); }
+
+ private:
+  void flush() override;
+  void on_connected() override;
+  void on_received(Bytes bytes) override;
+  void on_received_end() override;
+  void on_error(int error) override;
+  void on_writable() override { handler_.on_writable(); }
+  void on_closed() override { handler_.on_closed(); }
+  void on_plaintext(Bytes plaintext) override;
+  void on_ciphertext(Bytes ciphertext) override { socket_.write(ciphertext); }
+
+  io::Socket socket_;
+  Handler& handler_;
+  std::unique_ptr<tls::Session> tls_;
+  io::OutputQueue plain_;  // to be encrypted at the end of the turn
+  bool opened_ = false;    // on_open() has been called, or wasn't due
+  bool ended_ = false;     // on_end() has been called
+  bool finished_ = false;  // finish() has been called
+};
+
+}  // namespace sluice::proxy

@@ -1,0 +1,132 @@
+#include "proxy/data/worker.h"
+
+#include <fmt/format.h>
+#include <sys/random.h>
+
+#include "proxy/data/exchange.h"
+
+namespace sluice::proxy {
+
+using admin::Count;
+
+namespace {
+
+std::uint64_t random_bits() {
+  std::uint64_t bits = 0;
+  SLUICE_CHECK(getrandom(&bits, sizeof bits, 0) == sizeof bits);
+  return bits;
+}
+
+}  // namespace
+
+Worker::Worker(std::size_t index, Reactor& reactor, std::shared_ptr<AccessLog> access_log,
+               WorkerObserver& observer)
+    : index_(index),
+      reactor_(reactor),
+      access_log_(std::move(access_log)),
+      observer_(observer),
+      picker_(index),
+      request_id_prefix_(random_bits()) {
+}
+
+Worker::~Worker() = default;
+
+void Worker::adopt(std::shared_ptr<const routing::Snapshot> snapshot) {
+  auto adopted = std::make_shared<AdoptedSnapshot>();
+  std::unordered_map<const routing::ServerRuntime*, std::shared_ptr<ServerPool>> pools;
+  for (const routing::SnapshotBackend& backend : snapshot->backends) {
+    auto& row = adopted->pools.emplace_back();
+    for (const routing::SnapshotServer& server : backend.servers) {
+      const auto found = pools_.find(server.runtime.get());
+      auto pool = found != pools_.end() ? found->second
+                                        : std::make_shared<ServerPool>(reactor_, server.address);
+      pool->keep_idle(!server.draining);
+      pools.emplace(server.runtime.get(), pool);
+      row.push_back(std::move(pool));
+    }
+  }
+  for (const auto& [runtime, pool] : pools_) {
+    if (!pools.contains(runtime)) pool->keep_idle(false);
+  }
+  pools_ = std::move(pools);
+  picker_.adopt(*snapshot);
+  reactor_.use_config(snapshot->config);
+  const std::uint64_t epoch = snapshot->epoch;
+  adopted->snapshot = std::move(snapshot);
+  adopted_ = std::move(adopted);
+  observer_.on_adopted(index_, epoch);
+}
+
+void Worker::close_pools() {
+  for (const auto& [runtime, pool] : pools_) pool->keep_idle(false);
+}
+
+std::unique_ptr<RequestHandler> Worker::on_request(http::RequestHead& head, bool complete,
+                                                   ClientStream& stream) {
+  auto exchange = std::make_unique<Exchange>(*this, head, complete, stream);
+  exchange->start();
+  return exchange;
+}
+
+void Worker::on_refused(const http::RequestHead& head, const ClientInfo& client, int status,
+                        std::string_view reason) {
+  AccessRecord record;
+  record.time = loop().wall_now();
+  record.client = &client;
+  record.method = head.method_text;
+  record.host = head.authority;
+  record.target = head.target;
+  record.status = status;
+  record.outcome = "refused";
+  record.error = reason;
+  record.until_response = Duration(-1);
+  finish_exchange(record);
+}
+
+std::string Worker::new_request_id() {
+  return fmt::format("{:016x}-{:02x}-{:x}", request_id_prefix_, index_, request_id_next_++);
+}
+
+std::string Worker::request_id_for(const http::RequestHead& head, const ClientInfo& client) {
+  if (client.trusted) {
+    http::ForwardContext context;
+    context.client_trusted = true;
+    const std::string_view given = http::effective_request_id(head, context);
+    if (!given.empty()) return std::string(given);
+  }
+  return new_request_id();
+}
+
+http::ForwardContext Worker::forward_context(const ClientInfo& client,
+                                             std::string_view request_id) {
+  peer_text_ =
+      client.peer.family == Address::Family::unix_path ? std::string() : client.peer.ip_to_string();
+  http::ForwardContext context;
+  context.client_address = peer_text_;
+  context.client_scheme = client.is_tls ? "https" : "http";
+  context.client_trusted = client.trusted;
+  context.request_id = request_id;
+  return context;
+}
+
+void Worker::report_connect_failed(const AdoptedSnapshot& adopted, const routing::Choice& choice) {
+  const routing::Snapshot& snapshot = *adopted.snapshot;
+  const routing::SnapshotServer& server = snapshot.backends[choice.backend].servers[*choice.server];
+  // Only a probe brings a server back, so one that nobody probes is not taken out.
+  if (!snapshot.config->backends[choice.backend].health) return;
+  server.runtime->up.store(false, std::memory_order_relaxed);
+  observer_.on_connect_failed(server.key);
+}
+
+void Worker::finish_exchange(const AccessRecord& record) {
+  auto& counters = reactor_.counters();
+  counters.add(record.status >= 100 ? admin::count_for_status(record.status)
+                                    : Count::responses_none);
+  counters.durations.observe(record.duration);
+  if (access_log_) {
+    const bool written = access_log_->write(index_, record);
+    counters.add(written ? Count::access_log_written : Count::access_log_dropped);
+  }
+}
+
+}  // namespace sluice::proxy

@@ -1,0 +1,86 @@
+// Worker: one event loop on one core, with everything it owns: listening sockets, client
+// connections, pools to the servers, round robin, counters. It serves by the routing snapshot that
+// it adopted last, and shares nothing mutable with other workers but the splits' ticket counters.
+//
+// The thread belongs to the Server (server.h), which runs run() on it. Calls marked "any thread"
+// post; all others are the worker's own.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+
+#include "proxy/data/access_log.h"
+#include "proxy/data/adopted_snapshot.h"
+#include "proxy/data/reactor.h"
+#include "proxy/data/server_pool.h"
+#include "proxy/data/stream.h"
+#include "routing/picker.h"
+
+namespace sluice::proxy {
+
+// What workers tell control, from their own threads.
+class WorkerObserver {
+ public:
+  // The worker routes by this epoch now, and by no older one from here on.
+  virtual void on_adopted(std::size_t worker, std::uint64_t epoch) = 0;
+  // A connect to this server was refused or timed out; the server was taken out already.
+  virtual void on_connect_failed(const routing::ServerKey& server) = 0;
+
+ protected:
+  ~WorkerObserver() = default;
+};
+
+class Worker final : private Service {
+ public:
+  Worker(std::size_t index, Reactor& reactor, std::shared_ptr<AccessLog> access_log,
+         WorkerObserver& observer);
+  ~Worker();
+
+  // --- On the worker's thread ---------------------------------------------------------------
+  void adopt(std::shared_ptr<const routing::Snapshot> snapshot);
+  void use_access_log(std::shared_ptr<AccessLog> access_log) {
+    access_log_ = std::move(access_log);
+  }
+  // Client connections of this worker's listeners are served by forwarding.
+  Service& service() { return *this; }
+  // Lets go of all servers: idle connections end, and the others with their exchanges.
+  void close_pools();
+
+  // --- For exchanges ------------------------------------------------------------------------
+  io::Loop& loop() { return reactor_.loop(); }
+  std::size_t index() const { return index_; }
+  const AdoptedSnapshotPtr& snapshot() const { return adopted_; }
+  routing::Picker& picker() { return picker_; }
+  const conf::Timeouts& timeouts() const { return adopted_->snapshot->config->timeouts; }
+  std::string request_id_for(const http::RequestHead& head, const ClientInfo& client);
+  http::ForwardContext forward_context(const ClientInfo& client, std::string_view request_id);
+  void report_connect_failed(const AdoptedSnapshot& adopted, const routing::Choice& choice);
+  void count_retry() { reactor_.counters().add(admin::Count::retries); }
+  void count_timeout(admin::Count which) { reactor_.counters().add(which); }
+  void finish_exchange(const AccessRecord& record);
+
+ private:
+  std::unique_ptr<RequestHandler> on_request(http::RequestHead& head, bool complete,
+                                             ClientStream& stream) override;
+  void on_refused(const http::RequestHead& head, const ClientInfo& client, int status,
+                  std::string_view reason) override;
+  std::string new_request_id();
+
+  const std::size_t index_;
+  Reactor& reactor_;
+  std::shared_ptr<AccessLog> access_log_;  // null: none
+  WorkerObserver& observer_;
+  routing::Picker picker_;
+  AdoptedSnapshotPtr adopted_;
+  // By server, of the adopted snapshot.
+  std::unordered_map<const routing::ServerRuntime*, std::shared_ptr<ServerPool>> pools_;
+  std::string peer_text_;  // of forward_context()
+  std::uint64_t request_id_prefix_;
+  std::uint64_t request_id_next_ = 0;
+};
+
+}  // namespace sluice::proxy

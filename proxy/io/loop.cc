@@ -1,0 +1,54 @@
+#include "proxy/io/loop.h"
+
+#include <algorithm>
+
+namespace sluice::io {
+
+Loop::Loop(std::unique_ptr<Ring> ring)
+    : ring_(std::move(ring)), now_(ring_->now()), wall_now_(ring_->wall_now()), timers_(now_) {
+}
+
+Loop::~Loop() {
+  SLUICE_CHECK(attached_ == 0);
+  graveyard_.clear();
+}
+
+void Loop::turn(TimePoint limit) {
+  const TimePoint deadline = std::min(limit, timers_.next_deadline());
+  const auto completions = ring_->enter(deadline);
+  now_ = ring_->now();
+  wall_now_ = ring_->wall_now();
+  ++turns_;
+  for (const Completion& completion : completions) completion.target->on_completion(completion);
+  run_posted();
+  timers_.advance(now_);
+  while (Deferred* deferred = deferred_.pop_front()) deferred->run_deferred();
+  while (Flushable* flushable = flushables_.pop_front()) flushable->flush();
+  graveyard_.clear();
+}
+
+void Loop::run() {
+  while (!stopping_) turn();
+}
+
+void Loop::post(Task task) {
+  bool first;
+  {
+    const std::lock_guard lock(posted_mutex_);
+    first = posted_.empty();
+    posted_.push_back(std::move(task));
+  }
+  if (first) ring_->wake();
+}
+
+void Loop::run_posted() {
+  {
+    const std::lock_guard lock(posted_mutex_);
+    if (posted_.empty()) return;
+    running_.swap(posted_);
+  }
+  for (Task& task : running_) task();
+  running_.clear();
+}
+
+}  // namespace sluice::io

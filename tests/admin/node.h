@@ -1,0 +1,45 @@
+// Node: a configuration, a state and a view as control would keep them, for tests of admin/.
+// Two routes, two backends of two servers; every worker runs what the state says.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "admin/api.h"
+#include "admin/render.h"
+#include "admin/view.h"
+#include "routing/state.h"
+
+namespace sluice::admin::testing {
+
+class Node {
+ public:
+  Node();
+
+  conf::Config config;
+  routing::State state;
+  WallTime now{std::chrono::seconds(1'795'000'000)};
+  ProcessInfo process;
+  std::vector<ServerView> servers;
+  std::map<std::string, ObservedRoute, std::less<>> observed;
+  // nullopt: every worker runs the state as it is.
+  std::optional<std::vector<Adoption>> adoptions;
+
+  View view() const;
+  ServerView& server(std::string_view backend, std::string_view name);
+
+  // As control does it, with workers that adopt at once: handle, plan, apply, render.
+  Reply call(const Request& request);
+  // The same by root over the Unix socket; `body` is a form.
+  Reply call(std::string_view method, std::string_view target, std::string_view body = "");
+  Reply call_json(std::string_view method, std::string_view target, std::string_view body);
+  // "blue=90 green=10".
+  std::string weights(std::string_view route) const;
+};
+
+Request make_request(std::string_view method, std::string_view target, std::string_view body = "",
+                     std::optional<std::string> content_type = "application/x-www-form-urlencoded");
+}  // namespace sluice::admin::testing
