@@ -159,9 +159,9 @@ std::expected<LedgerContents, LedgerDamage> read_ledger(std::string_view file) {
       return std::unexpected(LedgerDamage{contents.good_bytes, after + ": " + what});
     };
     Frame frame = read_frame(rest, contents.chain);
+    // What the file system filled up with zero bytes is judged without them.
     if (frame.is == Frame::Is::damaged && rest.ends_with('\0')) {
-      const Frame shorter = read_frame(without_zero_bytes_behind(rest), contents.chain);
-      if (shorter.is == Frame::Is::torn) frame = shorter;
+      frame = read_frame(without_zero_bytes_behind(rest), contents.chain);
     }
     if (frame.is == Frame::Is::damaged) return damage(frame.message);
     if (frame.is == Frame::Is::torn) {

@@ -168,6 +168,23 @@ TEST(Schedule, TheHeavySideTwoLevelsDownStaysWithinTwo) {
   }
 }
 
+TEST(Schedule, TheLargestOfThreeIsLessThanOneFromExact) {
+  for (const std::vector<std::size_t>& order :
+       {std::vector<std::size_t>{0, 1, 2}, {1, 0, 2}, {2, 1, 0}}) {
+    Units units(3);
+    units[order[0]] = 900'007;
+    units[order[1]] = 50'021;
+    units[order[2]] = 3;
+    const Schedule schedule(units);
+    Units two{units[order[0]], total(units) - units[order[0]]};
+    Followed largest(two);
+    for (Ticket ticket = 0; ticket < 300'000; ++ticket) {
+      largest.see(schedule.pick(ticket) == order[0] ? 0 : 1);
+    }
+    EXPECT_TRUE(largest.every_window_within(1)) << testing::PrintToString(units);
+  }
+}
+
 TEST(Schedule, OnePeriodHoldsEachShareExactly) {
   std::mt19937_64 random(3);
   for (int round = 0; round < 100; ++round) {
