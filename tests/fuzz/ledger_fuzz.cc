@@ -1,0 +1,78 @@
+// The ledger reader on any bytes. An input that begins with `b` is taken as bodies, one a line,
+// each in a record with the right checksum, so that the fuzzer gets behind the checksums; any
+// other input is a ledger file as it is.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <string>
+#include <string_view>
+
+#include "proxy/base/check.h"
+#include "proxy/base/crc32c.h"
+#include "routing/ledger.h"
+#include "routing/state.h"
+
+namespace {
+
+using namespace sluice;
+using namespace sluice::routing;
+
+std::string with_checksums(std::string_view bodies) {
+  std::string file(kLedgerHeader);
+  std::uint32_t chain = ledger_chain_start();
+  while (!bodies.empty()) {
+    const std::size_t end = std::min(bodies.find('\n'), bodies.size());
+    const std::string covered = std::to_string(end) + ' ' + std::string(bodies.substr(0, end));
+    chain = crc32c(as_bytes(covered), chain);
+    char crc[16];
+    std::snprintf(crc, sizeof crc, "%08x ", chain);
+    file += crc + covered + '\n';
+    bodies.remove_prefix(std::min(end + 1, bodies.size()));
+  }
+  return file;
+}
+
+// What was read can be written again, reads the same, and adds up to a state.
+void check_contents(const LedgerContents& contents) {
+  std::string file(kLedgerHeader);
+  std::uint32_t chain = ledger_chain_start();
+  State state;
+  for (const Revision& revision : contents.revisions) {
+    const auto record = encode_record(revision, chain);
+    // Only another spelling of the same text can have been shorter than ours.
+    if (!record) return;
+    file += record->text;
+    chain = record->chain;
+    state.apply(revision);
+  }
+  const auto again = read_ledger(file);
+  SLUICE_CHECK(again.has_value());
+  SLUICE_CHECK(again->revisions == contents.revisions);
+  SLUICE_CHECK(again->good_bytes == file.size() && again->torn_bytes == 0);
+  SLUICE_CHECK(again->chain == chain);
+}
+
+void check_file(std::string_view file) {
+  const auto contents = read_ledger(file);
+  if (!contents) {
+    SLUICE_CHECK(contents.error().offset < file.size());
+    SLUICE_CHECK(!contents.error().message.empty());
+    return;
+  }
+  SLUICE_CHECK(contents->good_bytes + contents->torn_bytes == file.size());
+  check_contents(*contents);
+  const auto good = read_ledger(file.substr(0, contents->good_bytes));
+  SLUICE_CHECK(good && good->torn_bytes == 0 && good->chain == contents->chain);
+  SLUICE_CHECK(good->revisions == contents->revisions);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view input(reinterpret_cast<const char*>(data), size);
+  check_file(input.starts_with('b') ? with_checksums(input.substr(1)) : std::string(input));
+  return 0;
+}
