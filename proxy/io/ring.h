@@ -42,7 +42,8 @@ enum class OpCode : std::uint8_t {
   shutdown,  // result: 0
   cancel,    // all operations of `fd`, or of one (target, tag); result: ignored
   close,     // result: 0
-  read,      // file-like descriptors (event, signal, netlink) into caller's memory; result: bytes
+  read,      // file-like descriptors (event, signal, netlink), opened in blocking mode, into
+             // caller's memory; result: bytes
 };
 
 // The receive buffers of a ring come in two sizes: a small hot set for message heads and short
@@ -84,7 +85,8 @@ struct Submission {
   int how = 0;                                     // shutdown
   CompletionTarget* target = nullptr;
   void* data = nullptr;                            // send, read; connect: sockaddr
-  std::uint32_t length = 0;                        // bytes; connect: socklen_t
+  std::uint32_t length = 0;                        // bytes; connect: socklen_t; one-shot receive:
+                                                   // at most so many (0: a whole buffer)
   const msghdr* message = nullptr;                 // send, instead of data: see vector_scratch()
 };
 
@@ -104,7 +106,7 @@ class Ring {
   Ring& operator=(const Ring&) = delete;
 
   // --- Every turn ---------------------------------------------------------------------------
-  // Queues; the kernel sees it at the next enter().
+  // Queues; the kernel sees it at the next enter(). Without a target its completion is dropped.
   void submit(const Submission& submission) { queue_.push_back(submission); }
   // A vector of up to kVectorMax parts for one send; lives until the next enter() has returned.
   static constexpr std::size_t kVectorMax = 8;
@@ -112,7 +114,12 @@ class Ring {
     msghdr header{};
     iovec parts[kVectorMax]{};
   };
-  SendVector& vector_scratch() { return scratch_.emplace_back(); }
+  SendVector& vector_scratch() {
+    if (scratch_used_ == scratch_.size()) scratch_.emplace_back();
+    SendVector& vector = scratch_[scratch_used_++];
+    vector.header = {};
+    return vector;
+  }
   // The bytes of a lent buffer, whole capacity.
   std::span<std::byte> buffer(BufferId id) {
     const Group& group = groups_[static_cast<std::size_t>(id.group)];
@@ -151,7 +158,11 @@ class Ring {
 
   std::vector<Submission> queue_;
   std::vector<BufferId> recycled_;
-  std::deque<SendVector> scratch_;
+  // At the end of enter().
+  void release_scratch() { scratch_used_ = 0; }
+
+  std::deque<SendVector> scratch_;  // stable addresses; the first scratch_used_ are in use
+  std::size_t scratch_used_ = 0;
   Group groups_[2];
 };
 

@@ -65,8 +65,9 @@ class TimerWheel {
   TimePoint next_deadline();
 
   // Fires every timer whose deadline is at least a tick boundary ago, each disarmed before its
-  // callback runs. Callbacks may arm, cancel and destroy any timer, their own included; what they
-  // arm fires at the next advance() at the earliest. `now` never goes back. Not reentrant.
+  // callback runs. Callbacks may arm, cancel and destroy any timer, their own included; what
+  // they arm fires at the next advance() at the earliest, unless it was due anyway. `now` never
+  // goes back. Not reentrant.
   void advance(TimePoint now);
 
  private:

@@ -2,10 +2,6 @@
 //
 // Made on the thread that will use it, owned by that thread's loop, destroyed there after every
 // operation was joined. wake() alone may come from elsewhere.
-//
-// Beyond ring.h: a submission without a target has its completion dropped; `read` wants
-// descriptors in blocking mode (the kernel answers EAGAIN at once for others); a receive whose
-// `length` is not 0 takes at most that many bytes (one-shot only).
 #pragma once
 
 #include <expected>
