@@ -41,7 +41,7 @@ struct Costs {
 };
 
 Costs measure(Versions versions, bool resumed) {
-  constexpr int kSessions = 200;
+  constexpr int kSessions = 50;
   ServerOptions options = server_options();
   options.allow_tls12 = true;
   const auto server = make_server(options);
