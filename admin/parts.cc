@@ -33,9 +33,10 @@ void write_server(JsonWriter& json, const ServerView& server) {
 
 bool is_in_force(const View& view, std::string_view route) {
   const routing::RouteState* state = view.state.route(route);
+  if (state == nullptr || view.adoptions.empty()) return false;
   return std::ranges::all_of(view.adoptions, [&](const Adoption& adoption) {
     const auto found = adoption.weights.find(route);
-    return state != nullptr && found != adoption.weights.end() && found->second == state->weights;
+    return found != adoption.weights.end() && found->second == state->weights;
   });
 }
 

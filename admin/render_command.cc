@@ -1,5 +1,5 @@
 // What becomes of a command. What GET answers is in render.cc.
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include "admin/form.h"
 #include "admin/json_writer.h"
@@ -183,15 +183,14 @@ Reply render_wait_lapsed(const View& view, const Command& command) {
 
 Reply render_not_adopted(const View& view, routing::RevisionNumber revision,
                          std::span<const std::size_t> workers) {
-  std::string list;
-  for (const std::size_t worker : workers)
-    list += (list.empty() ? "" : ", ") + std::to_string(worker);
+  const bool one = workers.size() == 1;
+  const std::string who = fmt::format("{} {} still {}", one ? "worker" : "workers",
+                                      fmt::join(workers, ", "), one ? "runs" : "run");
   const double seconds = std::chrono::duration<double>(view.config.runtime.adopt_timeout).count();
   return problem(504, "not_adopted",
-                 fmt::format("Revision {} is durable, but after {} s worker {} still runs an older "
-                             "one. It comes into force there when that worker goes on; GET "
-                             "/weights shows it.",
-                             revision, seconds, list),
+                 fmt::format("Revision {} is durable, but after {} s {} an older one. It comes "
+                             "into force there when they go on; GET /weights shows it.",
+                             revision, seconds, who),
                  [&](JsonWriter& json) {
                    json.key("revision").value(revision);
                    json.key("workers").begin_array(JsonWriter::Layout::one_line);

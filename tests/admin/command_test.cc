@@ -257,7 +257,7 @@ TEST(Failures, NotAdoptedNamesRevisionAndWorkers) {
   EXPECT_EQ(json_of(reply)["revision"], 42);
   EXPECT_EQ(json_of(reply)["workers"], (nlohmann::json{1, 3}));
   const std::string detail = json_of(reply)["detail"];
-  EXPECT_TRUE(detail.starts_with("Revision 42 is durable, but after 2 s worker 1, 3 still runs"))
+  EXPECT_TRUE(detail.starts_with("Revision 42 is durable, but after 2 s workers 1, 3 still run"))
       << detail;
 }
 

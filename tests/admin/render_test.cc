@@ -91,6 +91,14 @@ TEST(Weights, WorkersThatAreBehindAreShown) {
   EXPECT_NE(text.body.find("0,90"), std::string::npos) << text.body;
 }
 
+TEST(Weights, AreNotInForceWhereNoWorkerHasSaidSo) {
+  Node node;
+  node.adoptions.emplace();
+  const nlohmann::json in_force = json_of(node.call("GET", "/weights/app"))["in_force"];
+  EXPECT_EQ(in_force["everywhere"], false);
+  EXPECT_EQ(in_force["by_worker"], nlohmann::json::array());
+}
+
 TEST(Weights, ObservedFiguresAreNoPartOfTheETag) {
   Node node;
   const std::string before = field(node.call("GET", "/weights/app"), "ETag");
