@@ -18,7 +18,7 @@ struct ErrorResponse {
 // become '?'), may be empty. `error` is a proxy error type of RFC 9209 §2.3; empty: the usual one
 // of that status. 405 carries Allow; 400, 408, 413, 414, 417, 431, 500, 501 and 505 end the
 // connection (head.keep_alive is false), since where the next request begins can't be known or
-// the client would have to be waited for.
+// the client would have to be waited for. 204 (see answered_here()) has Allow and no body.
 ErrorResponse error_response(int status, std::string_view detail, std::string_view error = {});
 
 }  // namespace sluice::http

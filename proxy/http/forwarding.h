@@ -56,7 +56,8 @@ struct ClientFraming {
 
 // How a response is framed for the client that asked, and whether its connection can stay.
 // A chunked body becomes close-delimited for HTTP/1.0; a close-delimited one becomes chunked for
-// HTTP/1.1, so that its end can be told from a cut.
+// HTTP/1.1, so that its end can be told from a cut. `response.keep_alive` doesn't count: it is
+// about the server's connection.
 ClientFraming frame_for_client(const RequestHead& request, const ResponseHead& response,
                                bool keep_alive_wanted, std::string_view date);
 
@@ -65,7 +66,7 @@ ClientFraming frame_for_client(const RequestHead& request, const ResponseHead& r
 void write_forwarded_response(std::string& out, const ResponseHead& head,
                               const ClientFraming& framing);
 
-// An answer that Sluice made itself: the same framing rules, no Via, nothing removed.
+// An answer that Sluice made itself: framed the same way, no Via.
 void write_own_response(std::string& out, const ResponseHead& head, const ClientFraming& framing);
 
 }  // namespace sluice::http

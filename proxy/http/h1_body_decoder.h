@@ -17,6 +17,10 @@
 
 namespace sluice::http {
 
+// Fields that frame, route, authenticate or change a message belong in its head: in a trailer they
+// are an error (RFC 9110 §6.5.1).
+bool may_be_trailer(FieldId id);
+
 class H1BodyDecoder {
  public:
   // A chunk's size has at most this many hexadecimal digits, leading zeros counted.
@@ -73,13 +77,13 @@ class H1BodyDecoder {
     done,
     failed,
   };
-  bool step(Bytes input, Result& result);
+  void step(Bytes input, Result& result);
   void take_data(Bytes input, Result& result);
-  void expect_byte(Bytes input, char expected, Phase next, Result& result);
-  bool take_line(Bytes input, std::size_t line_bytes_max, std::string_view& line, Result& result);
-  void on_chunk_line(std::string_view line, Result& result);
-  void on_trailer_line(std::string_view line, Result& result);
-  void fail(Result& result, int request_status, const char* reason);
+  void take_line_end(Bytes input, char expected, Phase next, Result& result);
+  void take_line(Bytes input, Result& result);
+  void on_chunk_line(std::string_view line);
+  void on_trailer_line(std::string_view line);
+  void fail(ParseError error);
 
   HeadLimits limits_;
   H1LineReader lines_;

@@ -12,7 +12,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <expected>
 #include <string_view>
 
 #include "proxy/base/bytes.h"
@@ -44,14 +43,13 @@ class H1HeadParser {
   H1HeadParser(const HeadLimits& limits, MessageSide side);
   ~H1HeadParser() = default;
   void restart();
-  // on_start(line) and on_end() return a ParseError whose status is 0 if all is well.
   template <typename OnStart, typename OnEnd>
   HeadResult run(Bytes input, Fields& fields, OnStart on_start, OnEnd on_end);
 
  private:
   enum class Phase : std::uint8_t { start, fields, done, failed };
   template <typename OnStart, typename OnEnd>
-  ParseError on_line(std::string_view line, Fields& fields, OnStart& on_start, OnEnd& on_end);
+  ParseError on_line(std::string_view line, Fields& fields, OnStart on_start, OnEnd on_end);
   ParseError bad_line(H1LineReader::Status status) const;
 
   HeadLimits limits_;
@@ -62,11 +60,7 @@ class H1HeadParser {
   bool empty_line_skipped_ = false;
 };
 
-// How long the body of an HTTP/1 response is (RFC 9112 §6.3); 502 where its fields contradict each
-// other or its status. The parser sets ResponseHead::body by it.
-std::expected<BodyLength, ParseError> response_body_length(const ResponseHead& head,
-                                                           Method request_method);
-
+// The head must be new or cleared when a message begins; its `scheme` is left alone.
 // Errors: 400, 414, 417, 431, 501, 505. On `done` the head is whole: authority, target, framing,
 // expects_continue and keep_alive are set. On `error` what the head holds is for the log only.
 class H1RequestParser : public H1HeadParser {
@@ -77,12 +71,14 @@ class H1RequestParser : public H1HeadParser {
   HeadResult consume(Bytes input, RequestHead& head);
 };
 
-// Errors: always 502. An interim response (1xx) is a head of its own: reset() again for the next.
+// The head must be new or cleared when a message begins. Errors: always 502; 101 is one, since no
+// request asks for an upgrade. An interim response (1xx) is a head of its own: reset() again for
+// the next.
 class H1ResponseParser : public H1HeadParser {
  public:
   explicit H1ResponseParser(const HeadLimits& limits)
       : H1HeadParser(limits, MessageSide::response) {}
-  // `request_method` decides whether a body follows (HEAD, CONNECT).
+  // `request_method` decides whether a body follows (h1_framing.h).
   void reset(Method request_method) {
     restart();
     request_method_ = request_method;

@@ -2,8 +2,8 @@
 //
 // Owned by a head parser or a body decoder. A line that lies whole in the input is given as a view
 // into it; only a line that straddles inputs is copied, into storage bounded by the limits and
-// freed by reset(). A line is judged when it is complete, or when it can no longer become one that
-// fits: so the verdict depends on the bytes alone, not on how they were split.
+// freed by reset() and release(). A line is judged when it is complete, or when it can no longer
+// become one that fits: so the verdict depends on the bytes alone, not on how they were split.
 #pragma once
 
 #include <cstddef>
@@ -32,9 +32,13 @@ class H1LineReader {
 
   // A new section of at most `section_bytes_max` bytes, line ends counted.
   void reset(std::size_t section_bytes_max);
+  // Frees what is held of a line, which is not looked at any more.
+  void release();
   Result next(Bytes input, std::size_t line_bytes_max);
   // Bytes of the lines given so far, line ends counted, and of the one that is incomplete.
-  std::size_t section_bytes() const { return section_bytes_ + partial_.size(); }
+  std::size_t section_bytes() const {
+    return section_bytes_ + (partial_given_ ? 0 : partial_.size());
+  }
 
  private:
   std::string partial_;         // the beginning of a line whose end has not come

@@ -12,12 +12,10 @@
 
 namespace sluice::http {
 
-// Messages of Sluice's own: probes, control calls, answers. What crosses Sluice is written by
-// forwarding.h. Host comes from `authority` and the framing fields from `body`, whatever `fields`
-// says of them, so that a head can't contradict itself; a response with no body keeps its
-// Content-Length where RFC 9110 §8.6 lets it (HEAD, 304). `Connection: close` unless keep_alive.
+// A request of Sluice's own: probes, control calls. What crosses Sluice is written by forwarding.h.
+// Host comes from `authority` and the framing fields from `body`, whatever `fields` says of them,
+// so that a head can't contradict itself. `Connection: close` unless keep_alive.
 void write_request_head(std::string& out, const RequestHead& head);
-void write_response_head(std::string& out, const ResponseHead& head);
 
 // Pieces.
 void write_request_line(std::string& out, std::string_view method, std::string_view target);

@@ -166,8 +166,7 @@ struct BodyLength {
 struct RequestHead {
   std::string method_text;
   Method method = Method::other;
-  // "http" or "https": what the client's connection was, set by its owner. The HTTP/1 parser sets
-  // it only from an absolute-form target, for the owner to compare.
+  // "http" or "https": what the client's connection was. Its owner sets it; the parsers leave it.
   std::string scheme;
   std::string authority;  // Host or :authority, lower case, checked; port kept
   std::string target;  // origin form (path and query) or "*"; checked, as it came. Of CONNECT: ""

@@ -1,30 +1,39 @@
-// Why a peer's bytes were refused, as codecs report it.
+// Why a peer's bytes were refused, as codecs report it, and the bounds that they refuse by.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <string_view>
 
 namespace sluice::http {
 
 struct ParseError {
   // What the client is to be answered: 4xx or 5xx for a request; always 502 for a response.
+  // 0: no error.
   int status = 0;
   // Short and stable, for log, metric and answer: "bare LF in head". Static storage.
   const char* reason = "";
 
-  bool operator==(const ParseError& other) const;
+  explicit operator bool() const { return status != 0; }
+  bool operator==(const ParseError& other) const {
+    return status == other.status && std::string_view(reason) == other.reason;
+  }
 };
 
 // Whose message it is: the client's request or the server's response.
-enum class MessageSide : unsigned char { request, response };
+enum class MessageSide : std::uint8_t { request, response };
 
 // Bounds on a head and, each anew, on a trailer section. Lines count without their CRLF.
 struct HeadLimits {
-  std::size_t request_line_bytes = 8 * 1024;  // the status line of a response too
+  // None of the byte limits counts for more than this.
+  static constexpr std::size_t kBytesMax = 16 * 1024 * 1024;
+
+  std::size_t request_line_bytes = 8 * 1024;  // of a response: the status line
   std::size_t field_line_bytes = 8 * 1024;
-  std::size_t head_bytes = 32 * 1024;  // with line ends; at most kHeadBytesMax counts
+  std::size_t head_bytes = 32 * 1024;  // line ends counted
   std::size_t field_count = 100;
 
-  static constexpr std::size_t kHeadBytesMax = 16 * 1024 * 1024;
+  HeadLimits clamped() const;
 };
 
 }  // namespace sluice::http
