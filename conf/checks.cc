@@ -132,7 +132,7 @@ void check_split(Reader& reader, const Entry& document, const Route& route,
   for (const WeightedBackend& share : route.split) {
     if (known.contains(share.backend)) continue;
     const Entry* entry = find(document, {"routes", route.name, "split", share.backend});
-    const std::string hint = reader.keeps_errors() ? nearest_word(share.backend, names) : "";
+    const std::string hint = reader.wants_hint() ? nearest_word(share.backend, names) : "";
     reader.error(
         entry == nullptr ? Position{} : entry->at,
         fmt::format("{}: there is no backend {}",

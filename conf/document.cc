@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 #include <optional>
 
 #include "conf/words.h"
@@ -13,7 +14,13 @@
 #define TOML_EXCEPTIONS 0
 #define TOML_ENABLE_FORMATTERS 0
 #define TOML_MAX_NESTED_VALUES 8
+// The library asserts in places that input can reach and that it handles right behind (`[|`), and
+// with NDEBUG lets clang assume the same. Without either it reports those like any other error.
+#pragma push_macro("NDEBUG")
+#undef NDEBUG
+#define TOML_ASSERT(expression) static_assert(true)
 #include <toml++/toml.h>
+#pragma pop_macro("NDEBUG")
 
 namespace sluice::conf {
 namespace {
@@ -122,6 +129,11 @@ Value value_of(const toml::node& node) {
             {std::string(key.str()), position_of(key.source().begin), value_of(child)});
       }
       std::ranges::sort(value.entries, {}, &Entry::at);
+      value.by_key.resize(value.entries.size());
+      std::iota(value.by_key.begin(), value.by_key.end(), 0u);
+      std::ranges::sort(value.by_key, {}, [&value](std::uint32_t index) -> const std::string& {
+        return value.entries[index].key;
+      });
       break;
     default:
       value.type = Value::Type::date;
@@ -133,8 +145,10 @@ Value value_of(const toml::node& node) {
 }  // namespace
 
 const Entry* Value::find(std::string_view key) const {
-  const auto found = std::ranges::find(entries, key, &Entry::key);
-  return found == entries.end() ? nullptr : &*found;
+  const auto found = std::ranges::lower_bound(by_key, key, {}, [this](std::uint32_t index) {
+    return std::string_view(entries[index].key);
+  });
+  return found == by_key.end() || entries[*found].key != key ? nullptr : &entries[*found];
 }
 
 std::string_view type_name(Value::Type type) {

@@ -29,8 +29,9 @@ struct Value {
   std::int64_t integer = 0;
   double floating = 0;
   bool boolean = false;
-  std::vector<Value> items;    // of an array
-  std::vector<Entry> entries;  // of a table, in the order of the text
+  std::vector<Value> items;           // of an array
+  std::vector<Entry> entries;         // of a table, in the order of the text
+  std::vector<std::uint32_t> by_key;  // indices of entries, sorted by key
 
   // nullptr: not a table, or no such key.
   const Entry* find(std::string_view key) const;

@@ -15,7 +15,7 @@ Reader::Reader(std::string_view file) : file_(file), folder_(file.substr(0, file
 }  // npos + 1 is 0: no folder
 
 void Reader::error(Position at, std::string message, std::string hint) {
-  if (!keeps_errors()) {
+  if (errors_.size() >= kErrorsMax) {
     ++left_out_;
     return;
   }
@@ -30,8 +30,8 @@ void Reader::wrong_type(const Value& value, std::string_view path, std::string_v
         std::move(hint));
 }
 
-bool Reader::keeps_errors() const {
-  return errors_.size() < kErrorsMax;
+bool Reader::wants_hint() const {
+  return errors_.size() < kHintedErrorsMax;
 }
 
 std::string Reader::resolve(std::string_view path) const {

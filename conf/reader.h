@@ -12,6 +12,8 @@
 
 namespace sluice::conf {
 
+inline constexpr std::size_t kHintedErrorsMax = 20;
+
 class Reader {
  public:
   explicit Reader(std::string_view file);
@@ -23,8 +25,8 @@ class Reader {
   void wrong_type(const Value& value, std::string_view path, std::string_view expected,
                   std::string hint = {});
 
-  // False once errors are only counted: whoever would search a hint can save the work.
-  bool keeps_errors() const;
+  // False once so many were reported that no more hints are searched: that takes time.
+  bool wants_hint() const;
   // A path of the file system as the file means it: relative ones from the file's own folder.
   std::string resolve(std::string_view path) const;
 

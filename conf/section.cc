@@ -77,7 +77,7 @@ void check_keys(Reader& reader, const Entry& table, const std::string& path,
   const std::vector<std::string> names = names_of(keys);
   for (const Entry& entry : table.value.entries) {
     if (std::ranges::find(names, entry.key) != names.end()) continue;
-    const std::string hint = reader.keeps_errors() ? nearest_word(entry.key, names) : "";
+    const std::string hint = reader.wants_hint() ? nearest_word(entry.key, names) : "";
     std::string message = fmt::format("unknown key {}", in_quotes(entry.key));
     if (!path.empty()) message += fmt::format(" in [{}]", path);
     if (hint.empty()) message += fmt::format("; known are {}", fmt::join(names, ", "));
@@ -101,13 +101,17 @@ void check_name(Reader& reader, const Entry& entry, const std::string& path) {
                proper_name(entry.key));
 }
 
-void check_count(Reader& reader, const Entry& table, const std::string& path,
+bool check_count(Reader& reader, const Entry& table, const std::string& path,
                  std::size_t count_max) {
   const std::size_t count = table.value.entries.size();
-  if (count == 0) reader.error(table.place(), fmt::format("{} is empty: name at least one", path));
-  if (count <= count_max) return;
-  reader.error(table.value.entries[count_max].at,
-               fmt::format("{} has {} entries; at most {} are possible", path, count, count_max));
+  if (count > 0 && count <= count_max) return true;
+  if (count == 0) {
+    reader.error(table.place(), fmt::format("{} is empty: name at least one", path));
+  } else {
+    reader.error(table.value.entries[count_max].at,
+                 fmt::format("{} has {} entries; at most {} are possible", path, count, count_max));
+  }
+  return false;
 }
 
 }  // namespace sluice::conf

@@ -58,8 +58,8 @@ void check_keys(Reader& reader, const Entry& table, const std::string& path,
                 std::span<const KeyInfo> keys);
 // An error if the name is not a proper one.
 void check_name(Reader& reader, const Entry& entry, const std::string& path);
-// An error if the table has more entries than that.
-void check_count(Reader& reader, const Entry& table, const std::string& path,
+// False, and an error, if the table is empty or has more entries than that.
+bool check_count(Reader& reader, const Entry& table, const std::string& path,
                  std::size_t count_max);
 
 template <typename T>
@@ -134,7 +134,7 @@ class Section {
     readers_.push_back([section = std::move(section), open = std::move(open), count_max](
                            Reader& reader, const Entry& entry, const std::string& path, T& target) {
       if (!expect_table(reader, entry, path)) return;
-      check_count(reader, entry, path, count_max);
+      if (!check_count(reader, entry, path, count_max)) return;
       for (const Entry& element : entry.value.entries) {
         const std::string element_path = join_path(path, element.key);
         check_name(reader, element, path);

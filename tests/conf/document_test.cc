@@ -47,7 +47,9 @@ TEST(Document, ValuesComeWithTheirTypes) {
   EXPECT_EQ(type("t"), Value::Type::date);
   EXPECT_EQ(type("a"), Value::Type::array);
   EXPECT_EQ(type("o"), Value::Type::table);
-  EXPECT_EQ(document->find("missing"), nullptr);
+  for (const char* missing : {"missing", "", "zzz", "ss"}) {
+    EXPECT_EQ(document->find(missing), nullptr) << missing;
+  }
 }
 
 TEST(Document, TheFirstSyntaxErrorIsReportedWithItsPlace) {
@@ -60,6 +62,8 @@ TEST(Document, TheFirstSyntaxErrorIsReportedWithItsPlace) {
       {"a = 1\nb = \"open\n", {2, 10}},
       {"a = 1\n\nb = \"\xff\"\n", {3, 5}},
       {"a = 99999999999999999999", {1, 25}},
+      {"[|a]\n", {1, 2}},
+      {"a = 1\n[[=]]\n", {2, 3}},
   };
   for (const auto& [text, at] : cases) {
     const auto document = read_document(text);

@@ -474,6 +474,10 @@ TEST(ConfigErrors, AreCountedBeyondTheirBound) {
   for (std::size_t i = 0; i < kErrorsMax + 23; ++i) text += fmt::format("wrong{} = 1\n", i);
   const auto errors = errors_of(text);
   ASSERT_EQ(errors.size(), kErrorsMax + 1);
+  EXPECT_TRUE(
+      errors.front().ends_with("unknown key \"wrong0\" in [timeouts]; known are connect, "
+                               "tls_handshake, request_head, response_head, idle, "
+                               "backend_idle, stream, exchange"));
   EXPECT_EQ(errors.back(), "f: and 23 more errors");
 }
 
