@@ -356,6 +356,14 @@ std::string HttpClient::tls_group() const {
   return name == nullptr ? "" : name;
 }
 
+std::string HttpClient::tls_certificate() const {
+  bssl::UniquePtr<X509> certificate(SSL_get_peer_certificate(tls_.get()));
+  std::uint8_t* bytes = nullptr;
+  int size = i2d_X509(certificate.get(), &bytes);
+  bssl::UniquePtr<std::uint8_t> owner(bytes);
+  return Digest::of({reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(size)});
+}
+
 bssl::UniquePtr<SSL_SESSION> HttpClient::tls_session() const {
   return bssl::UpRef(session_);
 }

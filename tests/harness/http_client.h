@@ -126,6 +126,8 @@ class HttpClient {
   std::string tls_alpn() const;
   bool tls_resumed() const;
   std::string tls_group() const;
+  // SHA-256 of the server's certificate, to tell one from another.
+  std::string tls_certificate() const;
   // From the last ticket read so far; null if none came. Tickets follow a TLS 1.3 handshake, so
   // read a response first.
   bssl::UniquePtr<SSL_SESSION> tls_session() const;

@@ -1,0 +1,151 @@
+// Bodies are streamed: what a stream holds does not depend on how much passes through it.
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <atomic>
+#include <thread>
+
+#include "tests/harness/load.h"
+#include "tests/harness/pattern.h"
+#include "tests/integration/sluice_test.h"
+
+namespace sluice::integration {
+namespace {
+
+// Under a sanitizer freed memory stays in quarantine, so only growth with the body's size shows.
+constexpr std::uint64_t kBody = kSanitized ? 256ul << 20 : 1ul << 30;
+constexpr std::uint64_t kGrowthMaxKib = kSanitized ? 64 * 1024 : 1024;
+
+class MemoryTest : public SluiceTest {
+ protected:
+  // The most that the process grows to while `work` runs.
+  std::uint64_t growth_kib(const std::function<void()>& work) {
+    std::uint64_t before = sluice_->memory().rss_kib;
+    std::atomic<std::uint64_t> most = before;
+    std::atomic<bool> over = false;
+    std::thread sampler([&] {
+      while (!over) {
+        most = std::max(most.load(), sluice_->memory().rss_kib);
+        std::this_thread::sleep_for(milliseconds(5));
+      }
+    });
+    work();
+    over = true;
+    sampler.join();
+    return most - before;
+  }
+  // Whatever is allocated once has been.
+  void warm_up() {
+    for (int i = 0; i < 4; ++i) {
+      for (auto& client : {connect(), connect_tls()}) {
+        EXPECT_EQ(client->get("/bytes/4000000").body_size, 4'000'000u);
+        EXPECT_EQ(client->request("POST", "/x", harness::pattern(4'000'000)).status, 200);
+      }
+    }
+  }
+  void upload(HttpClient& client) {
+    ASSERT_TRUE(client.send(
+        "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(kBody) + "\r\n\r\n"));
+    for (std::uint64_t sent = 0; sent < kBody;) {
+      std::string_view piece = harness::pattern_view(sent, kBody - sent);
+      ASSERT_TRUE(client.send(piece));
+      sent += piece.size();
+    }
+    EXPECT_EQ(client.read_response().status, 200);
+  }
+  Response download(HttpClient& client, const std::string& target,
+                    std::function<void(std::string_view)> on_body = {}) {
+    EXPECT_TRUE(client.send("GET " + target + " HTTP/1.1\r\nHost: a\r\n\r\n"));
+    return client.read_response({.keep_body = false, .on_body = std::move(on_body)});
+  }
+};
+
+TEST_F(MemoryTest, ALargeBodyToTheClientIsStreamed) {
+  start({.workers = 1});
+  warm_up();
+  for (const char* kind : {"/bytes/", "/chunked/"}) {
+    auto client = connect();
+    std::uint64_t grown = growth_kib([&] {
+      Response response = download(*client, kind + std::to_string(kBody));
+      EXPECT_EQ(response.body_size, kBody) << response.summary();
+      EXPECT_TRUE(response.body_is_pattern);
+    });
+    EXPECT_LE(grown, kGrowthMaxKib) << kind;
+  }
+}
+
+TEST_F(MemoryTest, ALargeBodyOverTlsIsStreamed) {
+  start({.workers = 1});
+  warm_up();
+  auto client = connect_tls();
+  std::uint64_t grown = growth_kib([&] {
+    Response response = download(*client, "/bytes/" + std::to_string(kBody));
+    EXPECT_EQ(response.body_size, kBody) << response.summary();
+    EXPECT_TRUE(response.body_is_pattern);
+  });
+  EXPECT_LE(grown, kGrowthMaxKib);
+}
+
+TEST_F(MemoryTest, ALargeBodyToTheServerIsStreamed) {
+  start({.workers = 1});
+  warm_up();
+  for (auto& client : {connect(), connect_tls()}) {
+    blue_.forget();
+    EXPECT_LE(growth_kib([&] { upload(*client); }), kGrowthMaxKib);
+    harness::RecordedRequest request = blue_.requests().at(0);
+    EXPECT_EQ(request.body_size, kBody);
+    EXPECT_TRUE(request.body_is_pattern);
+  }
+}
+
+TEST_F(MemoryTest, AClientThatDoesNotReadStopsTheServerAndHoldsLittle) {
+  start({.workers = 1});
+  warm_up();
+  std::vector<std::unique_ptr<HttpClient>> stuck;
+  std::uint64_t grown = growth_kib([&] {
+    for (int i = 0; i < 8; ++i) {
+      stuck.push_back(i % 2 == 0 ? connect() : connect_tls());
+      stuck.back()->set_receive_buffer(4096);
+      ASSERT_TRUE(stuck.back()->send("GET /bytes/1000000000 HTTP/1.1\r\nHost: a\r\n\r\n"));
+    }
+    for (int i = 0; i < 100; ++i) EXPECT_EQ(get("/").status, 200);
+  });
+  EXPECT_LE(grown, stuck.size() * kGrowthMaxKib);
+  stuck.clear();
+  EXPECT_EQ(get("/").status, 200);
+}
+
+TEST_F(MemoryTest, ASlowReaderLeavesOthersAlone) {
+  if (!harness::Wrk::installed()) GTEST_SKIP() << "wrk is not installed";
+  start({.workers = 1});
+  auto p99 = [&] {
+    auto wrk = harness::Wrk::start({.url = "http://" + sluice_->endpoint("http").text() + "/",
+                                    .connections = 8,
+                                    .duration = seconds(2)});
+    EXPECT_TRUE(wrk) << wrk.error();
+    auto result = (*wrk)->stop(/*interrupt=*/false);
+    EXPECT_TRUE(result) << result.error();
+    EXPECT_EQ(result->failed(), 0u) << result->output;
+    return result->p99_ms;
+  };
+  double quiet = p99();
+  std::atomic<bool> over = false;
+  auto slow = connect();
+  slow->set_receive_buffer(4096);
+  std::thread reader([&] {
+    // About 3 MB/s of 1 GB: never done while it matters.
+    download(*slow, "/bytes/1000000000", [&](std::string_view) {
+      if (over) shutdown(slow->fd(), SHUT_RDWR);
+      std::this_thread::sleep_for(milliseconds(1));
+    });
+  });
+  double beside = p99();
+  over = true;
+  reader.join();
+  // A shared machine is not quiet: the worst of three quiet runs counts, and a millisecond.
+  for (int i = 0; i < 2; ++i) quiet = std::max(quiet, p99());
+  EXPECT_LE(beside, quiet * 1.2 + 1);
+}
+
+}  // namespace
+}  // namespace sluice::integration

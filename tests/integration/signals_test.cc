@@ -1,0 +1,133 @@
+// How it stops.
+#include <signal.h>
+#include <sys/socket.h>
+
+#include "tests/harness/pattern.h"
+#include "tests/integration/sluice_test.h"
+
+namespace sluice::integration {
+namespace {
+
+using harness::ExitStatus;
+
+class SignalsTest : public SluiceTest {};
+
+TEST_F(SignalsTest, IdleItStopsAtOnceAndSaysSo) {
+  start();
+  auto idle = connect();
+  auto idle_tls = connect_tls();
+  EXPECT_EQ(idle->get("/").status, 200);
+  EXPECT_EQ(idle_tls->get("/").status, 200);
+  stop();
+  EXPECT_THAT(sluice_->notifications(), testing::Contains("STOPPING=1"));
+  EXPECT_EQ(idle->wait_for_end(), Ending::closed);
+  EXPECT_EQ(idle_tls->wait_for_end(), Ending::closed);
+}
+
+TEST_F(SignalsTest, G3ADrainLetsRunningExchangesFinish) {
+  start();
+  auto held = connect();
+  auto half = connect_tls();
+  ASSERT_TRUE(held->send("GET /hold HTTP/1.1\r\nHost: a\r\n\r\n"));
+  ASSERT_TRUE(half->send("GET /hold-body/200000 HTTP/1.1\r\nHost: a\r\n\r\n"));
+  ASSERT_TRUE(blue_.wait_for_held(2));
+  sluice_->signal(SIGTERM);
+  ASSERT_TRUE(sluice_->wait_for_notification("STOPPING=1"));
+  EXPECT_TRUE(wait_until([&] { return !HttpClient::connect(sluice_->endpoint("http")); }))
+      << "nothing new is accepted";
+  EXPECT_TRUE(sluice_->running());
+  blue_.release();
+  Response response = held->read_response();
+  EXPECT_EQ(response.status, 200) << response.summary();
+  EXPECT_TRUE(response.fields.lists("Connection", "close"));
+  response = half->read_response();
+  EXPECT_EQ(response.body_size, 200'000u) << to_text(response.outcome);
+  EXPECT_TRUE(response.body_is_pattern);
+  EXPECT_EQ(half->wait_for_end(), Ending::closed);
+  EXPECT_EQ(sluice_->wait_exit(), (ExitStatus{.code = 0, .signal = 0}));
+}
+
+TEST_F(SignalsTest, TheDrainHasADeadline) {
+  start({.runtime = "drain_timeout = \"200ms\""});
+  auto held = connect();
+  ASSERT_TRUE(held->send("GET /hold HTTP/1.1\r\nHost: a\r\n\r\n"));
+  ASSERT_TRUE(blue_.wait_for_held(1));
+  sluice_->signal(SIGTERM);
+  EXPECT_EQ(sluice_->wait_exit(), (ExitStatus{.code = 0, .signal = 0}));
+  EXPECT_NE(sluice_->standard_error().find("drain_deadline"), std::string::npos);
+  EXPECT_EQ(held->read_response().complete(), false);
+  EXPECT_EQ(sluice_->sanitizer_report(), "");
+}
+
+TEST_F(SignalsTest, ASecondTermStopsAtOnce) {
+  start({.runtime = "drain_timeout = \"60s\""});
+  auto held = connect();
+  ASSERT_TRUE(held->send("GET /hold HTTP/1.1\r\nHost: a\r\n\r\n"));
+  ASSERT_TRUE(blue_.wait_for_held(1));
+  sluice_->signal(SIGTERM);
+  ASSERT_TRUE(sluice_->wait_for_notification("STOPPING=1"));
+  sluice_->signal(SIGTERM);
+  auto status = sluice_->wait_exit(Deadline(seconds(10)));
+  ASSERT_TRUE(status);
+  EXPECT_NE(status->code, 0);
+  EXPECT_EQ(sluice_->sanitizer_report(), "");
+}
+
+TEST_F(SignalsTest, ReadinessIsWithdrawnWhileItDrains) {
+  start();
+  auto held = connect();
+  ASSERT_TRUE(held->send("GET /hold HTTP/1.1\r\nHost: a\r\n\r\n"));
+  ASSERT_TRUE(blue_.wait_for_held(1));
+  sluice_->signal(SIGTERM);
+  EXPECT_TRUE(wait_until(
+      [&] { return harness::fetch(sluice_->metrics(), "GET", "/readyz").status == 503; }));
+  EXPECT_EQ(harness::fetch(sluice_->metrics(), "GET", "/livez").status, 200);
+  blue_.release();
+  EXPECT_EQ(sluice_->wait_exit(), (ExitStatus{.code = 0, .signal = 0}));
+}
+
+TEST_F(SignalsTest, CheckSaysWhetherAFileIsGood) {
+  struct {
+    std::vector<std::string> arguments;
+    std::string config;
+    int code;
+  } cases[] = {
+      {{"check", "-c"}, config_text({}), 0},
+      {{"-t", "-c"}, config_text({}), 0},
+      {{"check", "-c"}, config_text({.split = "{ gren = 1 }"}), 1},
+      {{"check", "-c"}, "nonsense", 1},
+  };
+  for (auto& test : cases) {
+    test.arguments.push_back(directory_->file("sluice.toml"));
+    auto process = SluiceProcess::start({.config = test.config,
+                                         .directory = directory_,
+                                         .wait_ready = false,
+                                         .arguments = test.arguments});
+    ASSERT_TRUE(process) << process.error();
+    EXPECT_EQ((*process)->wait_exit(), (ExitStatus{.code = test.code, .signal = 0}))
+        << (*process)->standard_error();
+    if (test.code != 0) {
+      EXPECT_THAT((*process)->standard_error(), testing::HasSubstr("sluice.toml:"));
+    }
+  }
+}
+
+TEST_F(SignalsTest, ABadFileIsNoStart) {
+  auto process = SluiceProcess::start(
+      {.config = config_text({.split = "{ gren = 1 }"}), .directory = directory_});
+  ASSERT_FALSE(process);
+  EXPECT_THAT(process.error(), testing::HasSubstr("gren"));
+}
+
+TEST_F(SignalsTest, APortThatIsTakenIsNoStart) {
+  harness::Fd taken = harness::bind_loopback(0);
+  ASSERT_EQ(listen(taken.get(), 1), 0);
+  std::string port = std::to_string(harness::local_port(taken.get()));
+  Scenario setup{.more = "[listeners.extra]\naddress = \"127.0.0.1:" + port + "\"\n"};
+  auto process = SluiceProcess::start({.config = config_text(setup), .directory = directory_});
+  ASSERT_FALSE(process);
+  EXPECT_THAT(process.error(), testing::HasSubstr(port));
+}
+
+}  // namespace
+}  // namespace sluice::integration

@@ -1,0 +1,165 @@
+#include "tests/integration/sluice_test.h"
+
+#include <signal.h>
+
+#include <cstdlib>
+#include <thread>
+
+#include "tests/harness/certificate.h"
+
+namespace sluice::integration {
+namespace {
+
+void add_table(std::string& text, const std::string& name, const std::string& lines) {
+  if (!lines.empty()) text += "[" + name + "]\n" + lines + "\n";
+}
+
+}  // namespace
+
+json parse_json(const Response& response) {
+  return json::parse(response.body, nullptr, /*allow_exceptions=*/false);
+}
+
+SluiceTest::SluiceTest() {
+  harness::make_certificate(directory_->path());
+}
+
+void SluiceTest::TearDown() {
+  if (sluice_ && sluice_->running()) {
+    blue_.release();
+    green_.release();
+    stop();
+  }
+  for (const StrictOrigin* origin : {&blue_, &green_}) {
+    if (expect_no_violation_) {
+      EXPECT_THAT(origin->violations(), testing::IsEmpty()) << origin->name();
+    }
+    EXPECT_EQ(origin->counts().pipelined_requests, 0u) << origin->name();
+  }
+}
+
+std::string SluiceTest::config_text(const Scenario& setup) const {
+  std::string text = "[runtime]\nworkers = " + std::to_string(setup.workers) +
+                     "\nstate_directory = \"@DIR@/state\"\n" + setup.runtime + "\n";
+  add_table(text, "timeouts", setup.timeouts);
+  add_table(text, "limits", setup.limits);
+  add_table(text, "health", setup.health);
+  text += "[listeners.http]\naddress = \"127.0.0.1:0\"\n" + setup.listener + "\n";
+  text += "[listeners.https]\naddress = \"127.0.0.1:0\"\n" + setup.listener + "\n";
+  text += "[listeners.https.tls]\ncertificate_file = \"@DIR@/" + setup.certificate +
+          ".pem\"\nkey_file = \"@DIR@/" + setup.certificate + ".key\"\n" + setup.tls + "\n";
+  auto backends = setup.backends;
+  if (backends.empty()) {
+    backends = {{"blue", {{"one", blue_.address()}}}, {"green", {{"one", green_.address()}}}};
+  }
+  for (const auto& [backend, servers] : backends) {
+    text += "[backends." + backend + ".servers]\n";
+    for (const auto& [name, address] : servers) text += name + " = \"" + address + "\"\n";
+  }
+  text += setup.routes.empty() ? "[routes.app]\nsplit = " + setup.split + "\n" : setup.routes;
+  text +=
+      "[admin]\nlisten = [\"127.0.0.1:0\", \"unix:@DIR@/admin.sock\"]\n"
+      "read_only_listen = [\"127.0.0.1:0\"]\n";
+  return text + setup.more;
+}
+
+void SluiceTest::start_process(const Scenario& setup) {
+  auto process = SluiceProcess::start({.config = config_text(setup), .directory = directory_});
+  ASSERT_TRUE(process) << process.error();
+  sluice_ = std::move(*process);
+}
+
+void SluiceTest::start(const Scenario& setup) {
+  start_process(setup);
+  if (!sluice_) GTEST_FAIL() << "no process to test";
+}
+
+void SluiceTest::stop() {
+  sluice_->signal(SIGTERM);
+  auto status = sluice_->wait_exit();
+  ASSERT_TRUE(status) << "it does not end; stderr:\n" << sluice_->standard_error();
+  EXPECT_EQ(status->code, 0) << "signal " << status->signal << "; stderr:\n"
+                             << sluice_->standard_error();
+  EXPECT_EQ(sluice_->sanitizer_report(), "");
+}
+
+void SluiceTest::kill_and_restart(const Scenario& setup) {
+  sluice_->signal(SIGKILL);
+  ASSERT_TRUE(sluice_->wait_exit());
+  EXPECT_EQ(sluice_->sanitizer_report(), "");
+  start(setup);
+}
+
+bool SluiceTest::reload(const Scenario& setup) {
+  std::size_t from = sluice_->standard_error().size();
+  sluice_->write_config(config_text(setup));
+  sluice_->signal(SIGHUP);
+  if (sluice_->wait_for_error_text("\"event\":\"reload", from) == std::string::npos) {
+    ADD_FAILURE() << "no verdict on the reload; stderr:\n" << sluice_->standard_error();
+    return false;
+  }
+  return sluice_->standard_error().find("\"event\":\"reloaded\"", from) != std::string::npos;
+}
+
+std::unique_ptr<HttpClient> SluiceTest::connect() {
+  auto client = HttpClient::connect(sluice_->endpoint("http"));
+  EXPECT_TRUE(client) << client.error();
+  return client ? std::move(*client) : nullptr;
+}
+
+std::unique_ptr<HttpClient> SluiceTest::connect_tls(harness::ClientTls tls) {
+  auto client = HttpClient::connect_tls(sluice_->endpoint("https"), std::move(tls));
+  EXPECT_TRUE(client) << client.error();
+  return client ? std::move(*client) : nullptr;
+}
+
+Response SluiceTest::get(std::string_view target) {
+  return harness::fetch(sluice_->endpoint("http"), "GET", target);
+}
+
+Response SluiceTest::admin(std::string_view method, std::string_view target, std::string_view form,
+                           Fields fields) {
+  if (!form.empty() && !fields.has("Content-Type")) {
+    fields.add("Content-Type", "application/x-www-form-urlencoded");
+  }
+  return harness::fetch(sluice_->admin(), method, target, form, fields);
+}
+
+json SluiceTest::admin_json(std::string_view target) {
+  Response response = admin("GET", target);
+  EXPECT_EQ(response.status, 200) << target << ": " << response.summary();
+  return parse_json(response);
+}
+
+json SluiceTest::backend_server(std::string_view backend, std::string_view server) {
+  json answer = admin_json("/backends/" + std::string(backend));
+  for (const json& one : answer.value("servers", json::array())) {
+    if (one.value("name", "") == server) return one;
+  }
+  ADD_FAILURE() << "no server " << server << " in " << answer.dump();
+  return json::object();
+}
+
+bool SluiceTest::wait_until(const std::function<bool()>& condition, Deadline deadline) {
+  while (!condition()) {
+    if (deadline.over()) return false;
+    std::this_thread::sleep_for(milliseconds(5));
+  }
+  return true;
+}
+
+bool SluiceTest::wait_for_status(std::string_view backend, std::string_view server,
+                                 std::string_view status, Deadline deadline) {
+  return wait_until([&] { return backend_server(backend, server).value("status", "") == status; },
+                    deadline);
+}
+
+double SluiceTest::metric(const std::string& series) {
+  Response response = harness::fetch(sluice_->metrics(), "GET", "/metrics");
+  EXPECT_EQ(response.status, 200) << response.summary();
+  std::size_t at = response.body.find("\n" + series + " ");
+  if (at == std::string::npos) return 0;
+  return std::strtod(&response.body[at + series.size() + 2], nullptr);
+}
+
+}  // namespace sluice::integration
