@@ -18,9 +18,10 @@ constexpr std::size_t kDecimalBytesMax = 20;
 template <typename Write>
 void extend(std::string& out, std::size_t bytes, Write write) {
   const std::size_t before = out.size();
-  out.resize_and_overwrite(before + bytes, [&](char* data, std::size_t size) {
+  // libstdc++ 12 hands the callback the capacity where the standard says the size.
+  out.resize_and_overwrite(before + bytes, [&](char* data, std::size_t) {
     write(data + before);
-    return size;
+    return before + bytes;
   });
 }
 
