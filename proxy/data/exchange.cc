@@ -8,6 +8,7 @@
 
 namespace sluice::proxy {
 
+using admin::Count;
 using Kind = BackendFailure::Kind;
 
 namespace {
@@ -75,7 +76,7 @@ bool Exchange::route_request() {
   const std::uint64_t body_max = snapshot_->snapshot->config->limits.body_bytes;
   if (body_max > 0 && head_.body.kind == http::BodyLength::Kind::known &&
       head_.body.bytes > body_max) {
-    answer(413, "http_request_error", "The request's body is larger than this proxy allows.");
+    refuse_large_body();
     return false;
   }
   const auto match = snapshot_->snapshot->table.match(head_.host(), head_.path());
@@ -183,7 +184,7 @@ void Exchange::on_request_body(Bytes bytes) {
   const auto& limits = snapshot_->snapshot->config->limits;
   if (limits.body_bytes > 0 && request_bytes_ > limits.body_bytes) {
     drop_attempt();
-    answer(413, "http_request_error", "The request's body is larger than this proxy allows.");
+    refuse_large_body();
     return;
   }
   if (attempt_ == AttemptState::connecting) {
@@ -281,7 +282,7 @@ void Exchange::after_failure() {
     failure_.reset();
     // A server that merely closed an idle connection is as good as before.
     if (stale) tried_.back() = nullptr;
-    worker_.count_retry();
+    worker_.count(Count::retries);
     begin_attempt();
     return;
   }
@@ -293,6 +294,17 @@ void Exchange::after_failure() {
   }
   client_.abort();
   finish("aborted");
+}
+
+void Exchange::refuse_large_body() {
+  worker_.count(Count::limit_body_bytes);
+  if (response_state_ == ResponseState::waiting) {
+    answer(413, "http_request_error", "The request's body is larger than this proxy allows.");
+  } else {
+    error_ = "http_request_error";
+    client_.abort();
+    finish("aborted");
+  }
 }
 
 void Exchange::drop_attempt() {
@@ -385,9 +397,15 @@ void Exchange::on_timer() {
     rearm_timer();
     return;
   }
-  const bool waiting_for_client =
-      request_state_ == RequestState::receiving && response_state_ == ResponseState::waiting;
-  if (waiting_for_client) {
+  const bool no_response_yet = response_state_ == ResponseState::waiting;
+  const auto& limit = worker_.timeouts().exchange;
+  if (limit > Duration::zero() && worker_.loop().now() >= began_ + limit) {
+    worker_.count(Count::timeout_exchange);
+  } else {
+    worker_.count(request_forwarded_ && no_response_yet ? Count::timeout_response_head
+                                                        : Count::timeout_stream);
+  }
+  if (no_response_yet && request_state_ == RequestState::receiving) {
     drop_attempt();
     answer(408, "http_request_timeout", "The request's body did not come in time.");
     return;

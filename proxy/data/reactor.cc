@@ -9,7 +9,7 @@ using admin::Count;
 Acceptor::Acceptor(io::Loop& loop, io::FileDescriptor listening,
                    std::shared_ptr<const ConnectionSettings> settings, OnAccepted on_accepted)
     : loop_(loop),
-      listening_(std::move(listening)),
+      listening_(listening.release()),
       settings_(std::move(settings)),
       on_accepted_(std::move(on_accepted)),
       retry_(io::Timer::calling<&Acceptor::arm>(this)) {
@@ -17,38 +17,42 @@ Acceptor::Acceptor(io::Loop& loop, io::FileDescriptor listening,
 }
 
 void Acceptor::arm() {
-  ++in_flight_;
-  io::Submission submission{.code = io::OpCode::accept};
-  submission.fd = listening_.get();
-  submission.target = this;
-  loop_.ring().submit(submission);
+  submit(io::OpCode::accept, listening_, kAccept);
 }
 
 void Acceptor::close() {
   closing_ = true;
   retry_.cancel();
+  submit(io::OpCode::cancel, listening_, kCancel);
+}
+
+void Acceptor::submit(io::OpCode code, int fd, Tag tag) {
   ++in_flight_;
-  io::Submission submission{.code = io::OpCode::cancel};
-  submission.fd = listening_.get();
-  submission.cancel_whole_fd = true;
-  submission.tag = 1;
+  io::Submission submission{.code = code};
+  submission.fd = fd;
+  submission.tag = tag;
   submission.target = this;
+  submission.cancel_whole_fd = true;
   loop_.ring().submit(submission);
 }
 
 void Acceptor::on_completion(const io::Completion& completion) {
   if (!completion.more) --in_flight_;
-  const bool is_accept = completion.tag == 0;
-  // What was accepted before the end is still served.
-  if (is_accept && completion.result >= 0) on_accepted_(completion.result, settings_);
-  if (closing_) {
-    if (in_flight_ > 0) return;
-    listening_.reset();
+  if (completion.tag == kClose) {
     loop_.detach();
     loop_.retire(std::unique_ptr<io::Retired>(this));
     return;
   }
-  if (!is_accept || completion.more) return;
+  // What was accepted before the end is still served.
+  if (completion.tag == kAccept && completion.result >= 0 &&
+      !on_accepted_(completion.result, settings_)) {
+    submit(io::OpCode::close, completion.result, kCloseUnwanted);
+  }
+  if (closing_) {
+    if (in_flight_ == 0) submit(io::OpCode::close, listening_, kClose);
+    return;
+  }
+  if (completion.tag != kAccept || completion.more) return;
   const bool exhausted = completion.result == -EMFILE || completion.result == -ENFILE ||
                          completion.result == -ENOBUFS || completion.result == -ENOMEM;
   if (exhausted) {
@@ -69,7 +73,7 @@ Reactor::Reactor(std::unique_ptr<io::Ring> ring, admin::WorkerCounters& counters
 void Reactor::listen(const std::string& listener, io::FileDescriptor listening,
                      std::shared_ptr<const ConnectionSettings> settings, Service& service) {
   const auto on_accepted = [this, &service](int fd, const auto& current) {
-    accepted(fd, current, service);
+    return accepted(fd, current, service);
   };
   auto acceptor =
       std::make_unique<Acceptor>(loop_, std::move(listening), std::move(settings), on_accepted);
@@ -89,19 +93,19 @@ void Reactor::stop_listening(const std::string& listener) {
   acceptors_.erase(found);
 }
 
-void Reactor::accepted(int fd, const std::shared_ptr<const ConnectionSettings>& settings,
+bool Reactor::accepted(int fd, const std::shared_ptr<const ConnectionSettings>& settings,
                        Service& service) {
   const std::uint64_t open = connections_.open.fetch_add(1, std::memory_order_relaxed);
   if (open >= limits().client_connections) {
     connections_.open.fetch_sub(1, std::memory_order_relaxed);
     counters_.add(Count::limit_client_connections);
-    io::FileDescriptor(fd).reset();
-    return;
+    return false;
   }
   ++client_count_;
   auto client = std::make_unique<H1Client>(*this, settings, service);
   clients_.push_back(*client);
   client.release()->accept(fd);  // frees itself when closed
+  return true;
 }
 
 void Reactor::client_closed() {

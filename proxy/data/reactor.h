@@ -28,7 +28,8 @@ struct ConnectionCount {
 // Accepts on one listening socket. Frees itself once close() has been joined.
 class Acceptor final : public io::Retired, private io::CompletionTarget {
  public:
-  using OnAccepted = std::function<void(int fd, const std::shared_ptr<const ConnectionSettings>&)>;
+  // False: the connection is not wanted, and is closed.
+  using OnAccepted = std::function<bool(int fd, const std::shared_ptr<const ConnectionSettings>&)>;
   // After an accept that failed for want of descriptors or memory.
   static constexpr Duration kRetryTime = std::chrono::milliseconds(100);
 
@@ -43,11 +44,14 @@ class Acceptor final : public io::Retired, private io::CompletionTarget {
   void close();
 
  private:
+  enum Tag : std::uint8_t { kAccept, kCancel, kCloseUnwanted, kClose };
+
   void arm();
+  void submit(io::OpCode code, int fd, Tag tag);
   void on_completion(const io::Completion& completion) override;
 
   io::Loop& loop_;
-  io::FileDescriptor listening_;
+  int listening_;
   std::shared_ptr<const ConnectionSettings> settings_;
   OnAccepted on_accepted_;
   io::Timer retry_;
@@ -92,7 +96,7 @@ class Reactor final : public ConnectionHost {
   void join();
 
  private:
-  void accepted(int fd, const std::shared_ptr<const ConnectionSettings>& settings,
+  bool accepted(int fd, const std::shared_ptr<const ConnectionSettings>& settings,
                 Service& service);
 
   ConnectionCount& connections_;

@@ -59,8 +59,7 @@ class Worker final : private Service {
   std::string request_id_for(const http::RequestHead& head, const ClientInfo& client);
   http::ForwardContext forward_context(const ClientInfo& client, std::string_view request_id);
   void report_connect_failed(const AdoptedSnapshot& adopted, const routing::Choice& choice);
-  void count_retry() { reactor_.counters().add(admin::Count::retries); }
-  void count_timeout(admin::Count which) { reactor_.counters().add(which); }
+  void count(admin::Count what) { reactor_.counters().add(what); }
   void finish_exchange(const AccessRecord& record);
 
  private:
