@@ -31,9 +31,9 @@ bool last_error_is(int reason) {
   return ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == reason;
 }
 
-// Never asks a terminal for a passphrase.
+// Never asks a terminal for a passphrase; 0 would be an empty one.
 int no_passphrase(char*, int, int, void*) {
-  return 0;
+  return -1;
 }
 
 std::expected<void, std::string> check_kind(const EVP_PKEY* key) {
