@@ -1,5 +1,7 @@
 #include "proxy/http/forwarding.h"
 
+#include <gtest/gtest.h>
+
 #include <optional>
 
 #include "tests/http/verdict.h"

@@ -2,7 +2,7 @@
 
 #include "proxy/http/h1_body_decoder.h"
 #include "proxy/http/h1_writer.h"
-#include "tests/http/verdict.h"
+#include "tests/http/split_verdict.h"
 
 namespace sluice::http {
 namespace {

@@ -1,7 +1,7 @@
 #include <string>
 
 #include "proxy/http/h1_head_parser.h"
-#include "tests/http/verdict.h"
+#include "tests/http/split_verdict.h"
 
 namespace sluice::http {
 namespace {

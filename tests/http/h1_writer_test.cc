@@ -1,5 +1,7 @@
 #include "proxy/http/h1_writer.h"
 
+#include <gtest/gtest.h>
+
 #include "proxy/http/error_response.h"
 #include "proxy/http/forwarding.h"
 #include "tests/http/verdict.h"

@@ -1,14 +1,12 @@
-// What a parser made of some bytes, as text that can be compared; and the same bytes fed whole, cut
-// in two at every place, and one by one, which must all make the same.
+// What a parser made of some bytes, as text that can be compared. For tests and fuzz targets.
 #pragma once
-
-#include <gtest/gtest.h>
 
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "proxy/base/bytes.h"
+#include "proxy/base/check.h"
 #include "proxy/http/h1_body_decoder.h"
 #include "proxy/http/h1_head_parser.h"
 
@@ -65,7 +63,7 @@ std::string parse_pieces(Parser& parser, const std::vector<std::string_view>& pi
     if (result.status == HeadStatus::done) {
       return describe(head) + " after " + std::to_string(consumed);
     }
-    EXPECT_EQ(result.consumed, piece.size());
+    SLUICE_CHECK(result.consumed == piece.size());
   }
   return "need_more";
 }
@@ -103,30 +101,15 @@ inline std::string body_verdict(const std::vector<std::string_view>& pieces, Bod
         return "'" + data + "' " + describe(result.error);
       }
       if (result.status == H1BodyDecoder::Status::done) {
-        EXPECT_EQ(decoder.data_bytes(), data.size());
-        EXPECT_EQ(decoder.framing_bytes() + decoder.data_bytes(), consumed);
+        SLUICE_CHECK(decoder.data_bytes() == data.size());
+        SLUICE_CHECK(decoder.framing_bytes() + decoder.data_bytes() == consumed);
         return "'" + data + "' done after " + std::to_string(consumed) + " " +
                describe(decoder.trailers());
       }
     }
-    EXPECT_TRUE(rest.empty());
+    SLUICE_CHECK(rest.empty());
   }
   return "'" + data + "' need_more";
-}
-
-// verdict_of(pieces) for every way of cutting; all must agree. Returns what they agree on.
-template <typename VerdictOf>
-std::string verdict_however_split(std::string_view text, VerdictOf verdict_of) {
-  const std::string whole = verdict_of(std::vector{text});
-  for (std::size_t at = 0; at <= text.size(); ++at) {
-    const std::string cut = verdict_of(std::vector{text.substr(0, at), text.substr(at)});
-    EXPECT_EQ(cut, whole) << "cut at " << at << " of: " << text;
-    if (cut != whole) break;
-  }
-  std::vector<std::string_view> bytes;
-  for (std::size_t at = 0; at < text.size(); ++at) bytes.push_back(text.substr(at, 1));
-  EXPECT_EQ(verdict_of(bytes), whole) << "byte by byte: " << text;
-  return whole;
 }
 
 }  // namespace sluice::http
