@@ -383,13 +383,12 @@ std::span<const Completion> UringRing::enter(TimePoint deadline) {
 // task work nothing completes otherwise), and waits unless there is something to report already.
 void UringRing::enter_kernel(TimePoint deadline) {
   Duration wait = Duration::zero();
-  if (completions_.empty() && io_uring_cq_ready(&ring_) == 0) {
-    wait = deadline == kNever
-               ? kWaitMax
-               : std::min<Duration>(deadline - std::chrono::steady_clock::now(), kWaitMax);
+  const TimePoint now = std::chrono::steady_clock::now();
+  if (completions_.empty() && io_uring_cq_ready(&ring_) == 0 && deadline > now) {
+    wait = std::min<Duration>(deadline - now, kWaitMax);
   }
   int result;
-  if (wait <= Duration::zero()) {
+  if (wait == Duration::zero()) {
     result = io_uring_submit_and_get_events(&ring_);
   } else {
     const auto seconds = std::chrono::floor<std::chrono::seconds>(wait);
