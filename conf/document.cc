@@ -14,13 +14,22 @@
 #define TOML_EXCEPTIONS 0
 #define TOML_ENABLE_FORMATTERS 0
 #define TOML_MAX_NESTED_VALUES 8
-// The library asserts in places that input can reach and that it handles right behind (`[|`), and
-// with NDEBUG lets clang assume the same. Without either it reports those like any other error.
+// Input can reach places that the library asserts (`[|`) or, in its classes of letters, declares
+// unreachable (any beyond ASCII where a blank could stand). The code right behind the assertions
+// reports an error, and such letters are in none of the classes.
+// clang-format off: the order matters.
 #pragma push_macro("NDEBUG")
 #undef NDEBUG
 #define TOML_ASSERT(expression) static_assert(true)
+#include <toml++/impl/forward_declarations.h>
+#pragma push_macro("TOML_UNREACHABLE")
+#undef TOML_UNREACHABLE
+#define TOML_UNREACHABLE return false
+#include <toml++/impl/unicode.h>
+#pragma pop_macro("TOML_UNREACHABLE")
 #include <toml++/toml.h>
 #pragma pop_macro("NDEBUG")
+// clang-format on
 
 namespace sluice::conf {
 namespace {

@@ -64,6 +64,9 @@ TEST(Document, TheFirstSyntaxErrorIsReportedWithItsPlace) {
       {"a = 99999999999999999999", {1, 25}},
       {"[|a]\n", {1, 2}},
       {"a = 1\n[[=]]\n", {2, 3}},
+      {"[list\xc9\x97ner]\n", {1, 6}},
+      {"a = \xe2\x80\x9cx\xe2\x80\x9d\n", {1, 5}},
+      {"a = \"\"\"\\\xc9\x97\"\"\"\n", {1, 9}},
   };
   for (const auto& [text, at] : cases) {
     const auto document = read_document(text);
@@ -72,6 +75,15 @@ TEST(Document, TheFirstSyntaxErrorIsReportedWithItsPlace) {
     EXPECT_EQ(document.error().at.column, at.column) << text << document.error().message;
     EXPECT_TRUE(document.error().message.starts_with("not TOML: ")) << document.error().message;
   }
+}
+
+TEST(Document, LettersOutsideAsciiAreFineInStringsAndComments) {
+  const auto document = read_document(
+      "a = \"\xc9\x97\" # \xc9\x97\nb = \"\"\"\\\n  \xc9\x97 \"\"\"\n'\xc9\x97' = '\xc9\x97'\n");
+  ASSERT_TRUE(document) << document.error().message;
+  EXPECT_EQ(document->find("a")->value.text, "\xc9\x97");
+  EXPECT_EQ(document->find("b")->value.text, "\xc9\x97 ");
+  EXPECT_NE(document->find("\xc9\x97"), nullptr);
 }
 
 TEST(Document, DeepKeysAreRefusedBeforeTheyCanExhaustTheStack) {
