@@ -27,6 +27,7 @@ bool may_be_named(FieldId id) {
 
 const char* ConnectionOptions::read(const Fields& fields) {
   const char* problem = nullptr;
+  if (!fields.has(FieldId::connection)) return problem;
   for (const Field field : fields) {
     if (field.id != FieldId::connection) continue;
     for_each_list_element(field.value, [&](std::string_view option) {

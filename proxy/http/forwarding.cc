@@ -40,6 +40,7 @@ void reserve_for(std::string& out, const Fields& fields) {
 
 bool wants_trailers(const Fields& fields) {
   bool wanted = false;
+  if (!fields.has(FieldId::te)) return wanted;
   for (const Field field : fields) {
     if (field.id != FieldId::te) continue;
     for_each_list_element(field.value, [&](std::string_view coding) {
@@ -96,13 +97,13 @@ void write_origin(std::string& out, const RequestHead& head, const ForwardContex
     write_extended(out, "X-Forwarded-For", FieldId::x_forwarded_for, head.fields, trusted,
                    context.client_address);
   }
-  if (!trusted || !head.fields.find(FieldId::x_forwarded_proto)) {
+  if (!trusted || !head.fields.has(FieldId::x_forwarded_proto)) {
     write_field(out, "X-Forwarded-Proto", context.client_scheme);
   }
-  if (!head.authority.empty() && (!trusted || !head.fields.find(FieldId::x_forwarded_host))) {
+  if (!head.authority.empty() && (!trusted || !head.fields.has(FieldId::x_forwarded_host))) {
     write_field(out, "X-Forwarded-Host", head.authority);
   }
-  if (trusted && head.fields.find(FieldId::forwarded)) {
+  if (trusted && head.fields.has(FieldId::forwarded)) {
     write_extended(out, "Forwarded", FieldId::forwarded, head.fields, trusted,
                    forwarded_element(head, context));
   }
@@ -151,7 +152,7 @@ bool keeps_content_length(const ResponseHead& head, const ClientFraming& framing
 void write_hop_to_client(std::string& out, const ResponseHead& head, const ClientFraming& framing) {
   if (head.is_interim()) return;
   write_framing(out, framing.body);
-  if (!framing.date.empty() && !head.fields.find(FieldId::date)) {
+  if (!framing.date.empty() && !head.fields.has(FieldId::date)) {
     write_field(out, "Date", framing.date);
   }
   if (!framing.keep_alive) {

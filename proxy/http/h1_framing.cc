@@ -27,17 +27,14 @@ ParseError refuse_codings(std::string_view value) {
 }  // namespace
 
 std::expected<BodyLength, ParseError> framing_of(const Fields& fields, Version version) {
-  std::optional<std::string_view> length;
-  std::optional<std::string_view> coding;
-  for (const Field field : fields) {
-    if (field.id == FieldId::content_length) {
-      if (length) return std::unexpected(ParseError{400, "repeated Content-Length"});
-      length = field.value;
-    } else if (field.id == FieldId::transfer_encoding) {
-      if (coding) return std::unexpected(ParseError{400, "repeated Transfer-Encoding"});
-      coding = field.value;
-    }
+  if (fields.count(FieldId::content_length) > 1) {
+    return std::unexpected(ParseError{400, "repeated Content-Length"});
   }
+  if (fields.count(FieldId::transfer_encoding) > 1) {
+    return std::unexpected(ParseError{400, "repeated Transfer-Encoding"});
+  }
+  const auto length = fields.find(FieldId::content_length);
+  const auto coding = fields.find(FieldId::transfer_encoding);
   if (coding) {
     if (length) return std::unexpected(ParseError{400, "Content-Length with Transfer-Encoding"});
     if (version == Version::http_1_0) {

@@ -95,12 +95,8 @@ ParseError parse_request_line(std::string_view line, RequestHead& head) {
 
 // Sets the authority, which the target may have set already (RFC 9112 §3.2, §3.2.2).
 ParseError take_host(RequestHead& head) {
-  std::optional<std::string_view> host;
-  for (const Field field : head.fields) {
-    if (field.id != FieldId::host) continue;
-    if (host) return {400, "repeated Host"};
-    host = field.value;
-  }
+  if (head.fields.count(FieldId::host) > 1) return {400, "repeated Host"};
+  const auto host = head.fields.find(FieldId::host);
   if (!host) {
     if (head.version == Version::http_1_1) return {400, "no Host"};
     make_lower(head.authority);
@@ -118,14 +114,13 @@ ParseError take_host(RequestHead& head) {
 
 // RFC 9110 §10.1.1.
 ParseError take_expectations(RequestHead& head) {
-  bool expects_continue = false;
+  if (!head.fields.has(FieldId::expect)) return {};
   for (const Field field : head.fields) {
     if (field.id != FieldId::expect) continue;
     if (!equals_ignoring_case(field.value, "100-continue")) return {417, "unknown expectation"};
-    expects_continue = true;
   }
-  head.expects_continue = expects_continue && head.version == Version::http_1_1 &&
-                          head.body.kind != BodyLength::Kind::none;
+  head.expects_continue =
+      head.version == Version::http_1_1 && head.body.kind != BodyLength::Kind::none;
   return {};
 }
 

@@ -106,7 +106,9 @@ std::uint64_t lower_eight(const char* from) {
 FieldId field_id(std::string_view name) {
   if (name.empty()) return FieldId::other;
   const NamedId& candidate = kIdBySlot[kHash.slot(name)];
-  return equals_ignoring_case(name, candidate.name) ? candidate.id : FieldId::other;
+  const bool known =
+      name.size() == candidate.name.size() && equals_ignoring_case(name, candidate.name);
+  return known ? candidate.id : FieldId::other;
 }
 
 bool equals_ignoring_case(std::string_view a, std::string_view b) {
@@ -136,14 +138,20 @@ void Fields::append(std::string_view name, std::string_view value, FieldId id) {
   SLUICE_CHECK(name.size() <= kNameBytesMax);
   SLUICE_CHECK(value.size() <= kTextBytesMax &&
                text_.size() <= kTextBytesMax - name.size() - value.size());
-  entries_.push_back({static_cast<std::uint32_t>(text_.size()),
-                      static_cast<std::uint32_t>(value.size()),
+  const std::size_t offset = text_.size();
+  const std::size_t end = offset + name.size() + value.size();
+  entries_.push_back({static_cast<std::uint32_t>(offset), static_cast<std::uint32_t>(value.size()),
                       static_cast<std::uint16_t>(name.size()), id});
-  text_.append(name);
-  text_.append(value);
+  present_ |= bit(id);
+  text_.resize_and_overwrite(end, [&](char* text, std::size_t) {
+    name.copy(text + offset, name.size());
+    value.copy(text + offset + name.size(), value.size());
+    return end;
+  });
 }
 
 std::optional<std::string_view> Fields::find(FieldId id) const {
+  if (!has(id)) return {};
   for (std::size_t index = 0; index < entries_.size(); ++index) {
     if (entries_[index].id == id) return (*this)[index].value;
   }
@@ -158,6 +166,7 @@ std::optional<std::string_view> Fields::find(std::string_view name) const {
 }
 
 std::size_t Fields::count(FieldId id) const {
+  if (!has(id)) return 0;
   std::size_t found = 0;
   for (const Entry& entry : entries_) found += entry.id == id;
   return found;

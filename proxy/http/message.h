@@ -89,10 +89,11 @@ class Fields {
   bool empty() const { return entries_.empty(); }
   Field operator[](std::size_t index) const {
     const Entry& e = entries_[index];
-    const std::string_view text = text_;
-    return {text.substr(e.offset, e.name_length),
-            text.substr(e.offset + e.name_length, e.value_length), e.id};
+    const char* const name = text_.data() + e.offset;
+    return {{name, e.name_length}, {name + e.name_length, e.value_length}, e.id};
   }
+  // Whether there is a field with this id (not FieldId::other): no search.
+  bool has(FieldId id) const { return (present_ & bit(id)) != 0; }
   // The value of the first field with this id.
   std::optional<std::string_view> find(FieldId id) const;
   std::optional<std::string_view> find(std::string_view name) const;
@@ -102,6 +103,7 @@ class Fields {
   void clear() {
     text_.clear();
     entries_.clear();
+    present_ = 0;
   }
 
   class Iterator {
@@ -128,9 +130,15 @@ class Fields {
     std::uint16_t name_length = 0;
     FieldId id = FieldId::other;
   };
+  static constexpr std::uint64_t bit(FieldId id) {
+    return std::uint64_t{1} << static_cast<unsigned>(id);
+  }
+
   std::string text_;
   std::vector<Entry> entries_;
+  std::uint64_t present_ = 0;  // bit(id) is set exactly when an entry has that id
 };
+static_assert(static_cast<unsigned>(FieldId::x_request_id) < 64, "Fields needs a wider set");
 
 enum class Method : std::uint8_t {
   other,

@@ -52,9 +52,11 @@ bool is_tchar(char c) {
 }
 
 std::size_t token_end(std::string_view text) {
-  std::size_t end = 0;
-  while (end < text.size() && is_tchar(text[end])) ++end;
-  return end;
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  const char* at = begin;
+  while (at != end && is_tchar(*at)) ++at;
+  return static_cast<std::size_t>(at - begin);
 }
 
 bool is_token(std::string_view text) {
@@ -96,10 +98,6 @@ std::optional<std::uint64_t> parse_decimal(std::string_view text) {
   }
   if (value > std::numeric_limits<std::int64_t>::max()) return {};
   return value;
-}
-
-char to_lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
 }
 
 void make_lower(std::string& text) {

@@ -26,7 +26,9 @@ std::string_view trim_white_space(std::string_view text);
 // 1*DIGIT, at most 19 of them and at most 2^63 - 1.
 std::optional<std::uint64_t> parse_decimal(std::string_view text);
 
-char to_lower(char c);
+constexpr char to_lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+}
 // ASCII; in place.
 void make_lower(std::string& text);
 
