@@ -1,0 +1,86 @@
+// Thousands of seeds drive whole exchanges through a worker on the fake ring.
+#include "tests/proxy/simulation.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace sluice::proxy {
+namespace {
+
+#ifdef __SANITIZE_ADDRESS__
+constexpr std::uint64_t kShare = 10;  // sanitized runs take about ten times as long
+#else
+constexpr std::uint64_t kShare = 1;
+#endif
+
+// SLUICE_SIMULATION_SEEDS asks for more (or fewer), SLUICE_SIMULATION_SEED for one alone.
+std::pair<std::uint64_t, std::uint64_t> seeds(std::uint64_t count) {
+  if (const char* one = std::getenv("SLUICE_SIMULATION_SEED")) {
+    const std::uint64_t seed = std::strtoull(one, nullptr, 10);
+    return {seed, seed + 1};
+  }
+  if (const char* many = std::getenv("SLUICE_SIMULATION_SEEDS")) {
+    count = std::strtoull(many, nullptr, 10) * kShare;
+  }
+  return {1, std::max<std::uint64_t>(count / kShare, 1) + 1};
+}
+
+TEST(Simulation, OnAFaultlessNetworkEveryRequestIsAnsweredOnce) {
+  const auto [first, last] = seeds(500);
+  for (std::uint64_t seed = first; seed < last; ++seed) {
+    Simulation simulation({.plan = io::FaultPlan::none(seed)});
+    ASSERT_EQ(simulation.run(), "");
+    ASSERT_EQ(simulation.responses_cut(), 0u) << "seed " << seed;
+    ASSERT_EQ(simulation.responses_whole(), 24u) << "seed " << seed;
+    ASSERT_EQ(simulation.requests_at_origins(), 24u) << "seed " << seed;
+  }
+}
+
+TEST(Simulation, ShortLateAndReorderedOperationsChangeNothing) {
+  const auto [first, last] = seeds(3000);
+  for (std::uint64_t seed = first; seed < last; ++seed) {
+    Simulation simulation({.plan = io::FaultPlan::chaos(seed)});
+    ASSERT_EQ(simulation.run(), "");
+    ASSERT_EQ(simulation.responses_cut(), 0u) << "seed " << seed;
+    ASSERT_EQ(simulation.responses_whole(), 24u) << "seed " << seed;
+    ASSERT_EQ(simulation.requests_at_origins(), 24u) << "seed " << seed;
+  }
+}
+
+TEST(Simulation, WhatBreaksIsNeverTakenForWhole) {
+  const auto [first, last] = seeds(3000);
+  std::size_t cut = 0;
+  for (std::uint64_t seed = first; seed < last; ++seed) {
+    Simulation simulation({.plan = io::FaultPlan::breaking(seed)});
+    ASSERT_EQ(simulation.run(), "");
+    cut += simulation.responses_cut();
+  }
+  EXPECT_GT(cut, 0u);
+}
+
+TEST(Simulation, AbortsOfClientsAndServersAtAnyStepLeaveNothingBehind) {
+  const auto [first, last] = seeds(3000);
+  for (std::uint64_t seed = first; seed < last; ++seed) {
+    Simulation simulation(
+        {.plan = io::FaultPlan::chaos(seed), .client_aborts = true, .server_aborts = true});
+    ASSERT_EQ(simulation.run(), "");
+  }
+}
+
+TEST(Simulation, LargeBodiesFlowWithBackPressure) {
+  const auto [first, last] = seeds(100);
+  for (std::uint64_t seed = first; seed < last; ++seed) {
+    Simulation simulation({.plan = io::FaultPlan::chaos(seed),
+                           .clients = 2,
+                           .requests_per_client = 3,
+                           .body_bytes_max = 1'000'000,
+                           .pipelining = false});
+    ASSERT_EQ(simulation.run(), "");
+    ASSERT_EQ(simulation.responses_whole(), 6u) << "seed " << seed;
+  }
+}
+
+}  // namespace
+}  // namespace sluice::proxy
