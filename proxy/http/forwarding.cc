@@ -50,16 +50,12 @@ bool wants_trailers(const Fields& fields) {
   return wanted;
 }
 
-std::string_view via_of(Version received) {
-  switch (received) {
-    case Version::http_1_0:
-      return "Via: 1.0 sluice\r\n";
-    case Version::http_1_1:
-      return "Via: 1.1 sluice\r\n";
-    case Version::http_2:
-      return "Via: 2 sluice\r\n";
-  }
-  return {};
+// RFC 9110 §7.6.3, behind any Via that is there: a list may be several lines.
+void write_via(std::string& out, Version received) {
+  out += received == Version::http_1_0   ? "Via: 1.0 "
+         : received == Version::http_1_1 ? "Via: 1.1 "
+                                         : "Via: 2 ";
+  out.append(kProxyName).append("\r\n");
 }
 
 // One field of all that are there under `id` from a trusted peer, and `added` at the end.
@@ -213,7 +209,7 @@ void write_forwarded_request(std::string& out, const RequestHead& head,
   write_framing(out, framing);
   if (head.expects_continue) out += "Expect: 100-continue\r\n";
   write_origin(out, head, context);
-  out += via_of(head.version);
+  write_via(out, head.version);
   const std::string_view request_id = effective_request_id(head, context);
   if (!request_id.empty()) write_field(out, "X-Request-Id", request_id);
   write_hop_to_server(out, head, context);
@@ -246,7 +242,7 @@ void write_forwarded_response(std::string& out, const ResponseHead& head,
     if (field.id == FieldId::other && options.names(field.name)) continue;
     write_field(out, field.name, field.value);
   }
-  if (!head.is_interim()) out += via_of(head.version);
+  if (!head.is_interim()) write_via(out, head.version);
   write_hop_to_client(out, head, framing);
   out += "\r\n";
 }

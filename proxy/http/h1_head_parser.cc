@@ -16,7 +16,7 @@ bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
 
-// Precondition of the result: `text` has kVersionBytes.
+// HTTP-version (RFC 9112 §2.3): one that is well formed but unknown is a 505.
 ParseError parse_version(std::string_view text, Version& version) {
   if (text == "HTTP/1.1") {
     version = Version::http_1_1;
