@@ -86,7 +86,7 @@ int Control::run() {
     if (running_) join();
     return 1;
   }
-  running_->reactor.loop().run();
+  running_->reactor.run();
   join();
   log_event(Level::info, "stopped");
   return 0;

@@ -16,6 +16,7 @@ class HealthMonitor::Watched final : private ResponseHandler {
         address_(server.address),
         runtime_(server.runtime),
         pool_(std::make_shared<ServerPool>(monitor.host_, server.address)),
+        since_(monitor.host_.loop().wall_now()),
         tracker_(check, monitor.host_.loop().now(),
                  std::hash<std::string>{}(server.key.to_string())),
         schedule_(io::Timer::calling<&Watched::start_probe>(this)),
@@ -45,9 +46,9 @@ class HealthMonitor::Watched final : private ResponseHandler {
   Known known() const {
     Known known;
     known.status = tracker_.status();
-    known.since = monitor_.wall(tracker_.since());
+    known.since = since_;
     known.last_error = tracker_.last_error();
-    if (tracker_.last_error_at()) known.last_error_at = monitor_.wall(*tracker_.last_error_at());
+    known.last_error_at = last_error_at_;
     known.probes_passed = passed_;
     known.probes_failed = failed_;
     return known;
@@ -95,7 +96,9 @@ class HealthMonitor::Watched final : private ResponseHandler {
   void publish() {
     runtime_->up.store(tracker_.takes_new_work(), std::memory_order_relaxed);
     reschedule();
+    if (tracker_.last_error_at() == now()) last_error_at_ = monitor_.host_.loop().wall_now();
     if (tracker_.status() == logged_) return;
+    since_ = monitor_.host_.loop().wall_now();
     logged_ = tracker_.status();
     log_event(logged_ == health::Status::down ? Level::warning : Level::info, "health",
               {{"server", key_.to_string()},
@@ -140,6 +143,8 @@ class HealthMonitor::Watched final : private ResponseHandler {
   const Address address_;
   const std::shared_ptr<routing::ServerRuntime> runtime_;
   const std::shared_ptr<ServerPool> pool_;
+  WallTime since_;  // when the status became what it is
+  std::optional<WallTime> last_error_at_;
   health::Tracker tracker_;
   io::Timer schedule_;
   io::Timer timeout_;
@@ -209,10 +214,6 @@ std::optional<HealthMonitor::Known> HealthMonitor::known(const routing::ServerKe
   const auto found = watched_.find(server);
   if (found == watched_.end()) return {};
   return found->second->known();
-}
-
-WallTime HealthMonitor::wall(TimePoint time) const {
-  return host_.loop().wall_now() - (host_.loop().now() - time);
 }
 
 }  // namespace sluice::proxy

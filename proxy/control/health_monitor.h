@@ -50,7 +50,6 @@ class HealthMonitor {
   class Watched;
 
   void on_verdict();
-  WallTime wall(TimePoint time) const;
 
   ConnectionHost& host_;
   std::map<routing::ServerKey, std::unique_ptr<Watched>> watched_;

@@ -73,12 +73,10 @@ std::vector<std::string> Listeners::slot_names() const {
 }
 
 std::expected<std::shared_ptr<const ConnectionSettings>, std::string> Listeners::settings_for(
-    const conf::Config& config, const conf::Listener& listener) const {
+    const conf::Config& config, const conf::Listener& listener, std::size_t slot) const {
   auto settings = std::make_shared<ConnectionSettings>();
   settings->listener = listener.name;
-  const auto slot = slots_.find(listener.name);
-  settings->listener_slot =
-      slot != slots_.end() ? slot->second : std::min(kLastSlot, kFirstDataSlot + slots_.size());
+  settings->listener_slot = slot;
   settings->timeouts = config.timeouts;
   settings->limits = config.limits;
   settings->trusted_proxies = listener.trusted_proxies;
@@ -135,8 +133,12 @@ std::expected<Listeners::Prepared, std::vector<std::string>> Listeners::prepare(
     }
     prepared.push_back(std::move(wanted));
   };
+  std::size_t slots_taken = kFirstDataSlot + slots_.size();
   for (const conf::Listener& listener : config.listeners) {
-    auto settings = settings_for(config, listener);
+    const auto known = slots_.find(listener.name);
+    const std::size_t slot =
+        known != slots_.end() ? known->second : std::min(kLastSlot, slots_taken++);
+    auto settings = settings_for(config, listener, slot);
     if (settings) {
       want(Kind::data, listener.name, listener.address, std::move(*settings));
     } else {

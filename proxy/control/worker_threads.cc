@@ -56,7 +56,7 @@ void WorkerThreads::serve(std::size_t index, std::shared_ptr<const routing::Snap
     self.worker = &worker;
     self.reactor = &reactor;
     started({});
-    reactor.loop().run();
+    reactor.run();
     reactor.drain();
     reactor.cut_clients();
     worker.close_pools();

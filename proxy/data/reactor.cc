@@ -70,6 +70,13 @@ Reactor::Reactor(std::unique_ptr<io::Ring> ring, admin::WorkerCounters& counters
       config_(std::move(config)) {
 }
 
+void Reactor::run() {
+  while (!loop_.stopping()) {
+    loop_.turn();
+    counters_.add(Count::loop_turns);
+  }
+}
+
 void Reactor::listen(const std::string& listener, io::FileDescriptor listening,
                      std::shared_ptr<const ConnectionSettings> settings, Service& service) {
   const auto on_accepted = [this, &service](int fd, const auto& current) {

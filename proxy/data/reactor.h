@@ -79,6 +79,9 @@ class Reactor final : public ConnectionHost {
 
   void use_config(std::shared_ptr<const conf::Config> config) { config_ = std::move(config); }
 
+  // Turns until the loop is stopped, and counts.
+  void run();
+
   // `listener` names it among this reactor's.
   void listen(const std::string& listener, io::FileDescriptor listening,
               std::shared_ptr<const ConnectionSettings> settings, Service& service);

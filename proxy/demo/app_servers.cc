@@ -109,7 +109,7 @@ struct AppServers::State {
     reactor.listen("green", std::move(*green_socket), settings, green_service);
     loop = &reactor.loop();
     started.set_value({});
-    reactor.loop().run();
+    reactor.run();
     reactor.drain();
     reactor.cut_clients();
     reactor.join();

@@ -18,17 +18,12 @@ void Loop::turn(TimePoint limit) {
   const auto completions = ring_->enter(deadline);
   now_ = ring_->now();
   wall_now_ = ring_->wall_now();
-  ++turns_;
   for (const Completion& completion : completions) completion.target->on_completion(completion);
   run_posted();
   timers_.advance(now_);
   while (Deferred* deferred = deferred_.pop_front()) deferred->run_deferred();
   while (Flushable* flushable = flushables_.pop_front()) flushable->flush();
   graveyard_.clear();
-}
-
-void Loop::run() {
-  while (!stopping_) turn();
 }
 
 void Loop::post(Task task) {

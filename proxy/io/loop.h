@@ -59,9 +59,9 @@ class Loop {
 
   // Waits for completions, timers, tasks or wake-ups, at most until `limit`, and serves them.
   void turn(TimePoint limit = kNever);
-  // Turns until stop() has been called on this thread.
-  void run();
+  // For whoever calls turn() in a loop.
   void stop() { stopping_ = true; }
+  bool stopping() const { return stopping_; }
 
   // Runs `task` on this loop's thread, in its next turn. From any thread.
   void post(Task task);
@@ -88,7 +88,6 @@ class Loop {
   // This turn's reading of the clock.
   TimePoint now() const { return now_; }
   WallTime wall_now() const { return wall_now_; }
-  std::uint64_t turns() const { return turns_; }
 
  private:
   void run_posted();
@@ -102,7 +101,6 @@ class Loop {
   base::IntrusiveList<Flushable, FlushTag> flushables_;
   std::vector<std::unique_ptr<Retired>> graveyard_;
   std::size_t attached_ = 0;
-  std::uint64_t turns_ = 0;
   bool stopping_ = false;
 
   std::mutex posted_mutex_;
