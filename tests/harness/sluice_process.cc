@@ -77,6 +77,17 @@ bool drain(int fd, std::string& into, std::mutex& mutex) {
   }
 }
 
+// The lines that are events: JSON objects.
+std::vector<nlohmann::json> events_in(std::string_view text) {
+  std::vector<nlohmann::json> events;
+  for (std::size_t end; (end = text.find('\n')) != std::string_view::npos;
+       text.remove_prefix(end + 1)) {
+    auto json = nlohmann::json::parse(text.substr(0, end), nullptr, /*allow_exceptions=*/false);
+    if (json.is_object()) events.push_back(std::move(json));
+  }
+  return events;
+}
+
 }  // namespace
 
 Memory memory_of(pid_t pid) {
@@ -252,13 +263,26 @@ SluiceProcess::~SluiceProcess() {
 Endpoint SluiceProcess::endpoint(std::string_view listener) const {
   Endpoint found;
   impl_->wait(Deadline{}, [&] {
-    std::istringstream lines(impl_->error_text);
-    for (std::string line; std::getline(lines, line);) {
-      if (line.find("\"listening\"") == std::string::npos) continue;
-      auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-      if (!json.is_object() || json.value("event", "") != "listening") continue;
-      if (json.value("listener", "") != listener) continue;
-      found = Endpoint::parse(json.value("address", ""));
+    for (const nlohmann::json& event : events_in(impl_->error_text)) {
+      if (event.value("event", "") != "listening") continue;
+      if (event.value("listener", "") != listener) continue;
+      Endpoint next = Endpoint::parse(event.value("address", ""));
+      if (next.port != 0 || found.port == 0) found = next;
+    }
+    return found.port != 0 || !found.unix_path.empty() || impl_->exit;
+  });
+  return found;
+}
+
+std::string SluiceProcess::wait_for_event(const std::vector<std::string>& names, std::size_t from,
+                                          Deadline deadline) const {
+  std::string found;
+  impl_->wait(deadline, [&] {
+    for (const nlohmann::json& event :
+         events_in(std::string_view(impl_->error_text).substr(from))) {
+      std::string name = event.value("event", "");
+      if (std::ranges::find(names, name) == names.end()) continue;
+      found = name;
       return true;
     }
     return impl_->exit.has_value();

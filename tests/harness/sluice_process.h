@@ -57,8 +57,8 @@ class SluiceProcess {
   SluiceProcess(const SluiceProcess&) = delete;
   SluiceProcess& operator=(const SluiceProcess&) = delete;
 
-  // Where a listener really listens, from the line {"event":"listening",…} it logs; waits for it.
-  // Port 0 if it never comes.
+  // Where a listener really listens, from the event `listening` that it logs; waits for it. The
+  // latest; of several addresses a TCP one. Port 0 if it never comes.
   Endpoint endpoint(std::string_view listener) const;
   Endpoint admin() const { return endpoint("admin"); }
   Endpoint metrics() const { return endpoint("metrics"); }
@@ -82,6 +82,10 @@ class SluiceProcess {
                                   Deadline deadline = Deadline{}) const;
   std::size_t wait_for_output_text(std::string_view text, std::size_t from = 0,
                                    Deadline deadline = Deadline{}) const;
+  // Waits until one of the events `names` has been logged, from that position of the error text on.
+  // Its name; empty if none is.
+  std::string wait_for_event(const std::vector<std::string>& names, std::size_t from = 0,
+                             Deadline deadline = Deadline{}) const;
   // Every assignment sent to $NOTIFY_SOCKET, in order: `READY=1`, `STATUS=…`.
   std::vector<std::string> notifications() const;
   bool wait_for_notification(std::string_view assignment, Deadline deadline = Deadline{}) const;

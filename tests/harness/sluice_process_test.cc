@@ -42,8 +42,8 @@ print(open(sys.argv[3]).read(), flush=True)
 print('{"event":"listening","listener":"https","address":"127.0.0.1:4711"}', file=sys.stderr)
 print('{"event":"listening","listener":"admin","address":"unix:/run/a"}', file=sys.stderr)
 sys.stderr.flush()
-notify('STATUS=starting\nREADY=1')
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
+notify('STATUS=starting\nREADY=1')
 while True: time.sleep(100)
 )");
   auto process = SluiceProcess::start({.config = "state = \"@DIR@/state\"\n"});

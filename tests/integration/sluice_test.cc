@@ -94,11 +94,9 @@ bool SluiceTest::reload(const Scenario& setup) {
   std::size_t from = sluice_->standard_error().size();
   sluice_->write_config(config_text(setup));
   sluice_->signal(SIGHUP);
-  if (sluice_->wait_for_error_text("\"event\":\"reload", from) == std::string::npos) {
-    ADD_FAILURE() << "no verdict on the reload; stderr:\n" << sluice_->standard_error();
-    return false;
-  }
-  return sluice_->standard_error().find("\"event\":\"reloaded\"", from) != std::string::npos;
+  std::string verdict = sluice_->wait_for_event({"reloaded", "reload_refused"}, from);
+  EXPECT_NE(verdict, "") << "no verdict on the reload; stderr:\n" << sluice_->standard_error();
+  return verdict == "reloaded";
 }
 
 std::unique_ptr<HttpClient> SluiceTest::connect() {
