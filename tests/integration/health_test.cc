@@ -60,9 +60,9 @@ TEST_F(HealthTest, WithoutAnyServerItIs503AndEndsWhenOneIsBack) {
 }
 
 TEST_F(HealthTest, ThereIsOneProberHoweverManyWorkers) {
-  Scenario setup = two_servers("interval = \"100ms\"\nsettle_interval = \"100ms\"\nrise = 1");
-  setup.workers = 4;
-  start(setup);
+  Scenario scenario = two_servers("interval = \"100ms\"\nsettle_interval = \"100ms\"\nrise = 1");
+  scenario.workers = 4;
+  start(scenario);
   std::uint64_t before = blue_.counts().health_probes;
   auto begin = std::chrono::steady_clock::now();
   ASSERT_TRUE(blue_.wait_for_health_probes(before + 8));
@@ -72,14 +72,15 @@ TEST_F(HealthTest, ThereIsOneProberHoweverManyWorkers) {
 }
 
 TEST_F(HealthTest, ReadinessWaitsForTheFirstRound) {
-  Scenario setup = two_servers("timeout = \"10s\"");
-  setup.runtime = "ready_timeout = \"60s\"";
+  Scenario scenario = two_servers("timeout = \"10s\"");
+  scenario.runtime = "ready_timeout = \"60s\"";
   // Listens and never answers: its first probe is still out.
   harness::Fd mute = harness::bind_loopback(0);
   ASSERT_EQ(listen(mute.get(), 10), 0);
-  setup.backends["pool"]["web-1"] = "127.0.0.1:" + std::to_string(harness::local_port(mute.get()));
+  scenario.backends["pool"]["web-1"] =
+      "127.0.0.1:" + std::to_string(harness::local_port(mute.get()));
   auto process = SluiceProcess::start(
-      {.config = config_text(setup), .directory = directory_, .wait_ready = false});
+      {.config = config_text(scenario), .directory = directory_, .wait_ready = false});
   ASSERT_TRUE(process) << process.error();
   sluice_ = std::move(*process);
   ASSERT_NE(sluice_->metrics().port, 0);
@@ -93,25 +94,26 @@ TEST_F(HealthTest, ReadinessWaitsForTheFirstRound) {
 }
 
 TEST_F(HealthTest, ReadinessDoesNotWaitForEver) {
-  Scenario setup = two_servers("timeout = \"60s\"");
-  setup.runtime = "ready_timeout = \"300ms\"";
+  Scenario scenario = two_servers("timeout = \"60s\"");
+  scenario.runtime = "ready_timeout = \"300ms\"";
   harness::Fd mute = harness::bind_loopback(0);
   ASSERT_EQ(listen(mute.get(), 10), 0);
-  setup.backends["pool"]["web-1"] = "127.0.0.1:" + std::to_string(harness::local_port(mute.get()));
-  start(setup);
+  scenario.backends["pool"]["web-1"] =
+      "127.0.0.1:" + std::to_string(harness::local_port(mute.get()));
+  start(scenario);
   EXPECT_EQ(get("/").field("X-Backend"), "green") << "what is not probed yet takes no work";
 }
 
 TEST_F(HealthTest, G8WhatIsKnownSurvivesAReload) {
-  Scenario setup = two_servers("settle_interval = \"1h\"");
-  start(setup);
+  Scenario scenario = two_servers("settle_interval = \"1h\"");
+  start(scenario);
   blue_.stop();
   for (int i = 0; i < 4; ++i) EXPECT_EQ(get("/").status, 200);
   ASSERT_TRUE(wait_for_status("pool", "web-1", "down"));
   blue_.start();
   std::uint64_t before = blue_.counts().requests;
-  setup.timeouts = "connect = \"4s\"";
-  ASSERT_TRUE(reload(setup));
+  scenario.timeouts = "connect = \"4s\"";
+  ASSERT_TRUE(reload(scenario));
   EXPECT_EQ(backend_server("pool", "web-1")["status"], "down");
   for (int i = 0; i < 20; ++i) EXPECT_EQ(get("/").field("X-Backend"), "green");
   EXPECT_EQ(blue_.counts().requests, before);

@@ -12,7 +12,7 @@
 namespace sluice::integration {
 namespace {
 
-// Under a sanitizer freed memory stays in quarantine, so only growth with the body's size shows.
+// A sanitizer keeps freed memory for a while, so there only growth with the body's size shows.
 constexpr std::uint64_t kBody = kSanitized ? 256ul << 20 : 1ul << 30;
 constexpr std::uint64_t kGrowthMaxKib = kSanitized ? 64 * 1024 : 1024;
 
@@ -34,8 +34,9 @@ class MemoryTest : public SluiceTest {
     sampler.join();
     return most - before;
   }
-  // Whatever is allocated once has been.
-  void warm_up() {
+  // Starts with one worker, and lets it allocate whatever is allocated once.
+  void start_warm() {
+    start({.workers = 1, .environment = {{"ASAN_OPTIONS", "quarantine_size_mb=4"}}});
     for (int i = 0; i < 4; ++i) {
       for (auto& client : {connect(), connect_tls()}) {
         EXPECT_EQ(client->get("/bytes/4000000").body_size, 4'000'000u);
@@ -61,8 +62,7 @@ class MemoryTest : public SluiceTest {
 };
 
 TEST_F(MemoryTest, ALargeBodyToTheClientIsStreamed) {
-  start({.workers = 1});
-  warm_up();
+  start_warm();
   for (const char* kind : {"/bytes/", "/chunked/"}) {
     auto client = connect();
     std::uint64_t grown = growth_kib([&] {
@@ -75,8 +75,7 @@ TEST_F(MemoryTest, ALargeBodyToTheClientIsStreamed) {
 }
 
 TEST_F(MemoryTest, ALargeBodyOverTlsIsStreamed) {
-  start({.workers = 1});
-  warm_up();
+  start_warm();
   auto client = connect_tls();
   std::uint64_t grown = growth_kib([&] {
     Response response = download(*client, "/bytes/" + std::to_string(kBody));
@@ -87,8 +86,7 @@ TEST_F(MemoryTest, ALargeBodyOverTlsIsStreamed) {
 }
 
 TEST_F(MemoryTest, ALargeBodyToTheServerIsStreamed) {
-  start({.workers = 1});
-  warm_up();
+  start_warm();
   for (auto& client : {connect(), connect_tls()}) {
     blue_.forget();
     EXPECT_LE(growth_kib([&] { upload(*client); }), kGrowthMaxKib);
@@ -99,8 +97,7 @@ TEST_F(MemoryTest, ALargeBodyToTheServerIsStreamed) {
 }
 
 TEST_F(MemoryTest, AClientThatDoesNotReadStopsTheServerAndHoldsLittle) {
-  start({.workers = 1});
-  warm_up();
+  start_warm();
   std::vector<std::unique_ptr<HttpClient>> stuck;
   std::uint64_t grown = growth_kib([&] {
     for (int i = 0; i < 8; ++i) {

@@ -123,8 +123,8 @@ TEST_F(SignalsTest, APortThatIsTakenIsNoStart) {
   harness::Fd taken = harness::bind_loopback(0);
   ASSERT_EQ(listen(taken.get(), 1), 0);
   std::string port = std::to_string(harness::local_port(taken.get()));
-  Scenario setup{.more = "[listeners.extra]\naddress = \"127.0.0.1:" + port + "\"\n"};
-  auto process = SluiceProcess::start({.config = config_text(setup), .directory = directory_});
+  Scenario scenario{.more = "[listeners.extra]\naddress = \"127.0.0.1:" + port + "\"\n"};
+  auto process = SluiceProcess::start({.config = config_text(scenario), .directory = directory_});
   ASSERT_FALSE(process);
   EXPECT_THAT(process.error(), testing::HasSubstr(port));
 }

@@ -38,17 +38,17 @@ void SluiceTest::TearDown() {
   }
 }
 
-std::string SluiceTest::config_text(const Scenario& setup) const {
-  std::string text = "[runtime]\nworkers = " + std::to_string(setup.workers) +
-                     "\nstate_directory = \"@DIR@/state\"\n" + setup.runtime + "\n";
-  add_table(text, "timeouts", setup.timeouts);
-  add_table(text, "limits", setup.limits);
-  add_table(text, "health", setup.health);
-  text += "[listeners.http]\naddress = \"127.0.0.1:0\"\n" + setup.listener + "\n";
-  text += "[listeners.https]\naddress = \"127.0.0.1:0\"\n" + setup.listener + "\n";
-  text += "[listeners.https.tls]\ncertificate_file = \"@DIR@/" + setup.certificate +
-          ".pem\"\nkey_file = \"@DIR@/" + setup.certificate + ".key\"\n" + setup.tls + "\n";
-  auto backends = setup.backends;
+std::string SluiceTest::config_text(const Scenario& scenario) const {
+  std::string text = "[runtime]\nworkers = " + std::to_string(scenario.workers) +
+                     "\nstate_directory = \"@DIR@/state\"\n" + scenario.runtime + "\n";
+  add_table(text, "timeouts", scenario.timeouts);
+  add_table(text, "limits", scenario.limits);
+  add_table(text, "health", scenario.health);
+  text += "[listeners.http]\naddress = \"127.0.0.1:0\"\n" + scenario.listener + "\n";
+  text += "[listeners.https]\naddress = \"127.0.0.1:0\"\n" + scenario.listener + "\n";
+  text += "[listeners.https.tls]\ncertificate_file = \"@DIR@/" + scenario.certificate +
+          ".pem\"\nkey_file = \"@DIR@/" + scenario.certificate + ".key\"\n" + scenario.tls + "\n";
+  auto backends = scenario.backends;
   if (backends.empty()) {
     backends = {{"blue", {{"one", blue_.address()}}}, {"green", {{"one", green_.address()}}}};
   }
@@ -56,21 +56,24 @@ std::string SluiceTest::config_text(const Scenario& setup) const {
     text += "[backends." + backend + ".servers]\n";
     for (const auto& [name, address] : servers) text += name + " = \"" + address + "\"\n";
   }
-  text += setup.routes.empty() ? "[routes.app]\nsplit = " + setup.split + "\n" : setup.routes;
+  text +=
+      scenario.routes.empty() ? "[routes.app]\nsplit = " + scenario.split + "\n" : scenario.routes;
   text +=
       "[admin]\nlisten = [\"127.0.0.1:0\", \"unix:@DIR@/admin.sock\"]\n"
       "read_only_listen = [\"127.0.0.1:0\"]\n";
-  return text + setup.more;
+  return text + scenario.more;
 }
 
-void SluiceTest::start_process(const Scenario& setup) {
-  auto process = SluiceProcess::start({.config = config_text(setup), .directory = directory_});
+void SluiceTest::start_process(const Scenario& scenario) {
+  auto process = SluiceProcess::start({.config = config_text(scenario),
+                                       .directory = directory_,
+                                       .environment = scenario.environment});
   ASSERT_TRUE(process) << process.error();
   sluice_ = std::move(*process);
 }
 
-void SluiceTest::start(const Scenario& setup) {
-  start_process(setup);
+void SluiceTest::start(const Scenario& scenario) {
+  start_process(scenario);
   if (!sluice_) GTEST_FAIL() << "no process to test";
 }
 
@@ -83,16 +86,16 @@ void SluiceTest::stop() {
   EXPECT_EQ(sluice_->sanitizer_report(), "");
 }
 
-void SluiceTest::kill_and_restart(const Scenario& setup) {
+void SluiceTest::kill_and_restart(const Scenario& scenario) {
   sluice_->signal(SIGKILL);
   ASSERT_TRUE(sluice_->wait_exit());
   EXPECT_EQ(sluice_->sanitizer_report(), "");
-  start(setup);
+  start(scenario);
 }
 
-bool SluiceTest::reload(const Scenario& setup) {
+bool SluiceTest::reload(const Scenario& scenario) {
   std::size_t from = sluice_->standard_error().size();
-  sluice_->write_config(config_text(setup));
+  sluice_->write_config(config_text(scenario));
   sluice_->signal(SIGHUP);
   std::string verdict = sluice_->wait_for_event({"reloaded", "reload_refused"}, from);
   EXPECT_NE(verdict, "") << "no verdict on the reload; stderr:\n" << sluice_->standard_error();

@@ -53,6 +53,7 @@ struct Scenario {
   std::string split = "{ blue = 1, green = 0 }";
   std::string routes;  // instead of the one route `app`
   std::string more;    // further tables
+  std::map<std::string, std::string> environment;
 };
 
 class SluiceTest : public testing::Test {
@@ -61,15 +62,15 @@ class SluiceTest : public testing::Test {
   void TearDown() override;
 
   // The configuration's text; `@DIR@` stands for the process's directory.
-  std::string config_text(const Scenario& setup) const;
+  std::string config_text(const Scenario& scenario) const;
   // Starts the process and waits until it is ready.
-  void start(const Scenario& setup = {});
+  void start(const Scenario& scenario = {});
   // Ends it with SIGTERM: exit 0, no sanitizer report.
   void stop();
   // `kill -9`, and a new process on the same state.
-  void kill_and_restart(const Scenario& setup = {});
+  void kill_and_restart(const Scenario& scenario = {});
   // SIGHUP, and waits for the verdict: true if the file was taken over.
-  bool reload(const Scenario& setup);
+  bool reload(const Scenario& scenario);
 
   // A connection to the listener `http` or `https`.
   std::unique_ptr<HttpClient> connect();
@@ -97,7 +98,7 @@ class SluiceTest : public testing::Test {
   bool expect_no_violation_ = true;
 
  private:
-  void start_process(const Scenario& setup);
+  void start_process(const Scenario& scenario);
 };
 
 json parse_json(const Response& response);
