@@ -70,7 +70,11 @@ void Exchange::start() {
 bool Exchange::route_request() {
   snapshot_ = worker_.snapshot();
   if (const auto status = http::answered_here(head_)) {
-    answer(*status, "http_request_denied", "This proxy does not forward such a request.");
+    if (*status == 204) {
+      answer_options();
+    } else {
+      answer(*status, "http_request_denied", "This proxy does not forward such a request.");
+    }
     return false;
   }
   const std::uint64_t body_max = snapshot_->snapshot->config->limits.body_bytes;
@@ -131,7 +135,8 @@ void Exchange::begin_attempt() {
     return;
   }
   attempt_ = lease.connected ? AttemptState::forwarding : AttemptState::connecting;
-  const http::ForwardContext context = worker_.forward_context(client_.client(), request_id_);
+  const http::ForwardContext context =
+      worker_.forward_context(head_, client_.client(), chosen.address, request_id_);
   backend_->send_head(head_, &context);
   if (attempt_ == AttemptState::connecting && request_state_ == RequestState::receiving) {
     client_.pause_request();
@@ -343,6 +348,16 @@ void Exchange::answer(int status, std::string_view error, std::string_view expla
     response_bytes_ = response.body.size();
     client_.send_body(as_bytes(response.body));
   }
+  client_.send_end({});
+  finish("complete");
+}
+
+// OPTIONS that was to go no further than here (RFC 9110 §7.6.2).
+void Exchange::answer_options() {
+  http::ResponseHead head;
+  head.status = status_ = 204;
+  response_began_ = worker_.loop().now();
+  client_.send_head(head, ClientStream::Author::proxy);
   client_.send_end({});
   finish("complete");
 }

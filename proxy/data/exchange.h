@@ -80,6 +80,7 @@ class Exchange final : public RequestHandler, private ResponseHandler {
   void after_failure();
   void forward_held_body();
   void answer(int status, std::string_view error, std::string_view explanation);
+  void answer_options();
   void refuse_large_body();
   void drop_attempt();
   void finish(std::string_view outcome);

@@ -97,7 +97,8 @@ std::string Worker::request_id_for(const http::RequestHead& head, const ClientIn
   return new_request_id();
 }
 
-http::ForwardContext Worker::forward_context(const ClientInfo& client,
+http::ForwardContext Worker::forward_context(const http::RequestHead& head,
+                                             const ClientInfo& client, const Address& server,
                                              std::string_view request_id) {
   peer_text_ =
       client.peer.family == Address::Family::unix_path ? std::string() : client.peer.ip_to_string();
@@ -106,6 +107,10 @@ http::ForwardContext Worker::forward_context(const ClientInfo& client,
   context.client_scheme = client.is_tls ? "https" : "http";
   context.client_trusted = client.trusted;
   context.request_id = request_id;
+  if (head.authority.empty()) {
+    server_text_ = server.to_string();
+    context.default_host = server_text_;
+  }
   return context;
 }
 

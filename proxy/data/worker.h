@@ -57,7 +57,9 @@ class Worker final : private Service {
   routing::Picker& picker() { return picker_; }
   const conf::Timeouts& timeouts() const { return adopted_->snapshot->config->timeouts; }
   std::string request_id_for(const http::RequestHead& head, const ClientInfo& client);
-  http::ForwardContext forward_context(const ClientInfo& client, std::string_view request_id);
+  // Its views are good until the next call.
+  http::ForwardContext forward_context(const http::RequestHead& head, const ClientInfo& client,
+                                       const Address& server, std::string_view request_id);
   void report_connect_failed(const AdoptedSnapshot& adopted, const routing::Choice& choice);
   void count(admin::Count what) { reactor_.counters().add(what); }
   void finish_exchange(const AccessRecord& record);
@@ -78,6 +80,7 @@ class Worker final : private Service {
   // By server, of the adopted snapshot.
   std::unordered_map<const routing::ServerRuntime*, std::shared_ptr<ServerPool>> pools_;
   std::string peer_text_;  // of forward_context()
+  std::string server_text_;
   std::uint64_t request_id_prefix_;
   std::uint64_t request_id_next_ = 0;
 };

@@ -80,18 +80,12 @@ void TimerWheel::advance(TimePoint now) {
     current_tick_ = expiry.tick;
     List& slot = levels_[expiry.level].slots[expiry.slot];
     levels_[expiry.level].maybe_occupied &= ~(std::uint64_t{1} << expiry.slot);
-    while (Timer* timer = slot.pop_front()) {
-      if (tick_at_or_after(timer->deadline_) <= now_tick) {
-        due.push_back(*timer);
-      } else {
-        place(*timer);
-      }
-    }
+    due.splice_back(slot);
   }
   current_tick_ = now_tick;
   while (Timer* timer = due.pop_front()) {
     if (tick_at_or_after(timer->deadline_) > now_tick) {
-      place(*timer);  // a callback before it moved it
+      place(*timer);  // moved later, since it was placed or by a callback just now
     } else {
       timer->callback_(timer->context_);
     }
