@@ -53,6 +53,20 @@ TEST(Wrk, RunsUntilItIsStopped) {
   EXPECT_TRUE(origin.violations().empty());
 }
 
+TEST(Wrk, CountsWhatFails) {
+  if (!Wrk::installed()) GTEST_SKIP() << "wrk is not installed";
+  StrictOrigin origin("blue");
+  for (const char* path : {"/status/503", "/truncate/100", "/drop", "/garbage/not-http"}) {
+    origin.forget();
+    auto wrk = Wrk::start({.url = "http://" + origin.address() + path, .connections = 4});
+    ASSERT_TRUE(wrk) << wrk.error();
+    ASSERT_TRUE(origin.wait_for_requests(20));
+    auto result = (*wrk)->stop();
+    ASSERT_TRUE(result) << result.error();
+    EXPECT_GE(result->failed(), 10u) << path << ":\n" << result->output;
+  }
+}
+
 TEST(CheckedLoad, CountsEveryFailureOnce) {
   StrictOrigin origin("blue");
   CheckedLoad load{.endpoint = origin.endpoint(), .requests = 20, .connections = 4};
