@@ -22,6 +22,7 @@ H1Client::~H1Client() = default;
 
 void H1Client::accept(int fd) {
   peer_ = host_.loop().ring().peer_address(fd);
+  if (peer_.family != Address::Family::unix_path) peer_ip_ = peer_.ip_to_string();
   host_.counters().listeners[settings_->listener_slot].accepted.add();
   transport_.accept(fd, settings_->tls.get());
   if (settings_->tls) {
@@ -167,14 +168,7 @@ void H1Client::begin_exchange() {
   state_ = State::exchanging;
   timer_.cancel();
   Turn& turn = *turn_;
-  const tls::SessionInfo tls = transport_.tls_info();
-  turn.client = {.peer = peer_,
-                 .listener = settings_->listener,
-                 .is_tls = transport_.is_tls(),
-                 .trusted = settings_->trusts(peer_),
-                 .tls_version = tls.version,
-                 .tls_cipher = tls.cipher,
-                 .fd = transport_.fd()};
+  turn.client = client_info();
   if (!turn.head.keep_alive) last_request_ = true;
   if (++requests_ >= settings_->limits.requests_per_connection) {
     host_.counters().add(Count::limit_requests_per_connection);
@@ -238,6 +232,18 @@ void H1Client::refuse(const http::ParseError& error) {
   answer_and_linger(error.status, error.reason);
 }
 
+ClientInfo H1Client::client_info() const {
+  const tls::SessionInfo tls = transport_.tls_info();
+  return {.peer = peer_,
+          .peer_ip = peer_ip_,
+          .listener = settings_->listener,
+          .is_tls = transport_.is_tls(),
+          .trusted = settings_->trusts(peer_),
+          .tls_version = tls.version,
+          .tls_cipher = tls.cipher,
+          .fd = transport_.fd()};
+}
+
 // An answer to what never became a request.
 void H1Client::answer_and_linger(int status, std::string_view reason) {
   http::ErrorResponse response = http::error_response(status, reason);
@@ -248,7 +254,7 @@ void H1Client::answer_and_linger(int status, std::string_view reason) {
   http::write_own_response(out, response.head, framing);
   out.append(response.body);
   transport_.write(as_bytes(out));
-  turn_->client = {.peer = peer_, .listener = settings_->listener, .is_tls = transport_.is_tls()};
+  turn_->client = client_info();
   service_.on_refused(turn_->head, turn_->client, status, reason);
   linger();
 }

@@ -105,6 +105,7 @@ class H1Client final : public io::Retired,
   void begin_exchange();
   void refuse(const http::ParseError& error);
   void note_refusal(const http::ParseError& error);
+  ClientInfo client_info() const;
   void answer_and_linger(int status, std::string_view reason);
   void take_read_ahead();
   void keep_read_ahead(Bytes bytes);
@@ -122,6 +123,7 @@ class H1Client final : public io::Retired,
   std::unique_ptr<Turn> turn_;
   std::unique_ptr<std::string> read_ahead_;  // not empty if there
   Address peer_;
+  std::string peer_ip_;  // made once, sent with every request
   std::uint32_t requests_ = 0;
   State state_ = State::handshaking;
   bool last_request_ = false;  // the connection ends after the response at hand

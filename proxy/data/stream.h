@@ -23,6 +23,7 @@ namespace sluice::proxy {
 // Who the client is, as far as its connection tells. Lives as long as the stream.
 struct ClientInfo {
   Address peer;
+  std::string_view peer_ip;  // without port; empty for a Unix socket
   std::string_view listener;
   bool is_tls = false;
   bool trusted = false;  // a trusted proxy: its X-Forwarded-* are believed

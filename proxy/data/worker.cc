@@ -100,10 +100,8 @@ std::string Worker::request_id_for(const http::RequestHead& head, const ClientIn
 http::ForwardContext Worker::forward_context(const http::RequestHead& head,
                                              const ClientInfo& client, const Address& server,
                                              std::string_view request_id) {
-  peer_text_ =
-      client.peer.family == Address::Family::unix_path ? std::string() : client.peer.ip_to_string();
   http::ForwardContext context;
-  context.client_address = peer_text_;
+  context.client_address = client.peer_ip;
   context.client_scheme = client.is_tls ? "https" : "http";
   context.client_trusted = client.trusted;
   context.request_id = request_id;

@@ -79,8 +79,7 @@ class Worker final : private Service {
   AdoptedSnapshotPtr adopted_;
   // By server, of the adopted snapshot.
   std::unordered_map<const routing::ServerRuntime*, std::shared_ptr<ServerPool>> pools_;
-  std::string peer_text_;  // of forward_context()
-  std::string server_text_;
+  std::string server_text_;  // of forward_context()
   std::uint64_t request_id_prefix_;
   std::uint64_t request_id_next_ = 0;
 };
