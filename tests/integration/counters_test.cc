@@ -1,4 +1,7 @@
 // What is counted and logged is what the origin saw.
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <sstream>
 
 #include "tests/harness/load.h"
@@ -73,6 +76,21 @@ TEST_F(CountersTest, TheLogIsWholeAfterTheProcessHasGone) {
       5000u);
   stop();
   EXPECT_EQ(log_lines().size(), 5000u);
+}
+
+TEST_F(CountersTest, G9AStuckLogDropsLinesAndDelaysNobody) {
+  std::string path = directory_->file("access.log");
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  // Held open, and never read.
+  harness::Fd stuck(open(path.c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_TRUE(stuck);
+  start(logged());
+  harness::CheckedResult result =
+      harness::run_checked({.endpoint = sluice_->endpoint("http"), .requests = 20'000});
+  EXPECT_EQ(result.completed, 20'000u) << testing::PrintToString(result.failures);
+  double dropped = metric("sluice_access_log_dropped_total");
+  EXPECT_GT(dropped, 0);
+  EXPECT_EQ(metric("sluice_access_log_lines_total") + dropped, 20'000);
 }
 
 TEST_F(CountersTest, RefusedRequestsAreCounted) {

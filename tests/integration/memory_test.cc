@@ -1,4 +1,5 @@
 // Bodies are streamed: what a stream holds does not depend on how much passes through it.
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -93,6 +94,37 @@ TEST_F(MemoryTest, ALargeBodyToTheServerIsStreamed) {
     harness::RecordedRequest request = blue_.requests().at(0);
     EXPECT_EQ(request.body_size, kBody);
     EXPECT_TRUE(request.body_is_pattern);
+  }
+}
+
+TEST_F(MemoryTest, TenThousandIdleConnectionsAreHeldCheaply) {
+  rlimit files{};
+  getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+  std::size_t wanted = kSanitized ? 1000 : 10'000;
+  std::size_t count = std::min<std::size_t>(wanted, files.rlim_max - 500);
+  start_warm();
+  for (bool tls : {false, true}) {
+    std::uint64_t before = sluice_->memory().pss_kib;
+    std::vector<std::unique_ptr<HttpClient>> clients;
+    for (std::size_t i = 0; i < count; ++i) {
+      clients.push_back(tls ? connect_tls() : connect());
+      ASSERT_TRUE(clients.back()) << i;
+      ASSERT_EQ(clients.back()->get("/").status, 200) << i;
+    }
+    // Now and then each sends a request.
+    for (auto& client : clients) ASSERT_EQ(client->get("/").status, 200);
+    double each = static_cast<double>(sluice_->memory().pss_kib - before) /
+                  static_cast<double>(clients.size());
+    RecordProperty(tls ? "kib_per_tls_connection" : "kib_per_plain_connection",
+                   std::to_string(each));
+    if (!kSanitized) {
+      EXPECT_LE(each, tls ? 8 : 1) << "KiB an idle connection";
+    }
+    EXPECT_EQ(metric(std::string("sluice_client_connections{listener=\"") +
+                     (tls ? "https" : "http") + "\"}"),
+              static_cast<double>(clients.size()));
   }
 }
 
