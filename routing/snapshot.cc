@@ -88,19 +88,27 @@ std::shared_ptr<const Snapshot> Registry::build(std::shared_ptr<const conf::Conf
     snapshot->routes.push_back(build_route(route, state, backends));
   }
   forget_unused();
+  built_before_ = true;
   return snapshot;
 }
 
 SnapshotBackend Registry::build_backend(const conf::Backend& backend, const State& state,
                                         bool assume_up) {
   SnapshotBackend built{backend.name, {}};
+  // A backend that a reload brings is trusted until its first probes say otherwise (a connect that
+  // fails does too): the reload was asked for to send requests there.
+  const bool all_new =
+      built_before_ && std::ranges::none_of(backend.servers, [&](const conf::Server& server) {
+        return servers_.contains({{backend.name, server.name}, server.address});
+      });
   for (const conf::Server& server : backend.servers) {
     const ServerKey key{backend.name, server.name};
     const bool probed = backend.health.has_value();
     std::shared_ptr<ServerRuntime>& runtime = servers_[{key, server.address}];
     if (!runtime) {
+      const bool up = !probed || assume_up || known_up(server.address) || all_new;
       runtime = std::make_shared<ServerRuntime>(worker_count_);
-      runtime->up.store(!probed || assume_up, std::memory_order_relaxed);
+      runtime->up.store(up, std::memory_order_relaxed);
     }
     // A server that lost its health check on a reload would have nobody left to bring it up.
     if (!probed) runtime->up.store(true, std::memory_order_relaxed);
@@ -140,6 +148,14 @@ SnapshotRoute Registry::build_route(
   const RouteEntry& known = entry->second;
   return {route.name,     known.split,      std::move(indices),
           known.schedule, wanted->revision, known.runtime};
+}
+
+// A server that was only given another name is as healthy as it was.
+bool Registry::known_up(const Address& address) const {
+  return std::ranges::any_of(servers_, [&](const auto& entry) {
+    return entry.first.second == address && entry.second &&
+           entry.second->up.load(std::memory_order_relaxed);
+  });
 }
 
 void Registry::forget_unused() {

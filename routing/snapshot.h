@@ -106,9 +106,11 @@ struct Snapshot {
 class Registry {
  public:
   explicit Registry(std::size_t worker_count) : worker_count_(worker_count) {}
-  // A new server with a health check starts down until its first probe passes, unless
-  // `assume_up`; one without a check is up. Precondition: `state` has taken `config` over, that is
-  // plan_reload() found no error and its revision, if any, has been applied.
+  // At first a server with a health check is down until its first probe passes, unless `assume_up`;
+  // one without a check is up. Later a new server is down until then too, unless its address was
+  // known as up under another name, or no server of its backend is known at all. Precondition:
+  // `state` has taken `config` over, that is plan_reload() found no error and its revision, if any,
+  // has been applied.
   std::shared_ptr<const Snapshot> build(std::shared_ptr<const conf::Config> config,
                                         const State& state, std::uint64_t epoch,
                                         bool assume_up = false);
@@ -124,9 +126,11 @@ class Registry {
   SnapshotBackend build_backend(const conf::Backend& backend, const State& state, bool assume_up);
   SnapshotRoute build_route(const conf::Route& route, const State& state,
                             const std::map<std::string, std::size_t, std::less<>>& backends);
+  bool known_up(const Address& address) const;
   void forget_unused();
 
   std::size_t worker_count_;
+  bool built_before_ = false;
   std::map<std::pair<ServerKey, Address>, std::shared_ptr<ServerRuntime>> servers_;
   std::map<std::string, RouteEntry> routes_;
 };

@@ -7,6 +7,7 @@
 #include "admin/audit.h"
 #include "admin/render.h"
 #include "proxy/control/caller.h"
+#include "proxy/control/event_log.h"
 #include "proxy/control/version.h"
 
 namespace sluice::proxy {
@@ -104,11 +105,11 @@ class AdminEndpoint::Waiting {
 
 AdminEndpoint::AdminEndpoint(ControlParts parts)
     : parts_(parts),
-      admin_(admin::kBodyBytesMax,
+      admin_(parts.reactor.loop(), admin::kBodyBytesMax,
              [this](LocalRequest request, Answer answer) {
                on_admin(std::move(request), std::move(answer));
              }),
-      read_only_(admin::kBodyBytesMax,
+      read_only_(parts.reactor.loop(), admin::kBodyBytesMax,
                  [this](LocalRequest request, Answer answer) {
                    on_read_only(std::move(request), std::move(answer));
                  }),
@@ -171,10 +172,7 @@ void AdminEndpoint::on_read_only(LocalRequest request, Answer answer) {
 void AdminEndpoint::reply(const admin::Request& request, const admin::Reply& reply,
                           const Answer& answer, const Revision* revision) {
   if (admin::is_audited(request, reply)) {
-    const std::string line =
-        admin::audit_line(request, reply, revision, parts_.reactor.loop().wall_now());
-    // Where standard error is gone or full there is nobody left to tell.
-    [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
+    write_log_line(admin::audit_line(request, reply, revision, parts_.reactor.loop().wall_now()));
   }
   if (reply.status == 403 || reply.status == 421) ++refusals_;
   answer({reply.status, reply.content_type, reply.fields, reply.body});
@@ -194,7 +192,13 @@ void AdminEndpoint::run(std::shared_ptr<admin::Request> request, admin::Command 
       [this, request, shared, answer](const ChangeQueue::Outcome& outcome) {
         on_outcome(*request, *shared, answer, outcome);
       },
-      parts_.config->runtime.adopt_timeout);
+      parts_.config->runtime.adopt_timeout,
+      [this, shared](bool changed) {
+        // Whatever was known of a server before it was drained says nothing of what runs there now.
+        const auto* drain = std::get_if<admin::Drain>(&shared->action);
+        if (changed && drain && !drain->draining) parts_.health.await_pass(drain->server);
+        return false;
+      });
 }
 
 void AdminEndpoint::on_outcome(const admin::Request& request, const admin::Command& command,
@@ -209,7 +213,6 @@ void AdminEndpoint::on_outcome(const admin::Request& request, const admin::Comma
     const auto number = revision ? revision->number : parts_.publisher.current()->revision;
     reply(request, admin::render_not_adopted(view(), number, outcome.behind), answer, revision);
   } else if (drain) {
-    if (!drain->draining && revision) parts_.health.probe_soon(drain->server);
     if (drain->wait) {
       auto waiting =
           std::make_unique<Waiting>(*this, request, command, std::move(answer), outcome.revision);

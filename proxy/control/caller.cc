@@ -87,6 +87,13 @@ std::optional<std::uint32_t> tcp_peer_uid(int fd) {
     return {};
   }
   const auto* message = static_cast<const inet_diag_msg*>(NLMSG_DATA(header));
+  // The kernel may answer with a listening socket on that port when the connected one is gone.
+  if (message->id.idiag_sport != request.body.id.idiag_sport ||
+      message->id.idiag_dport != request.body.id.idiag_dport ||
+      std::memcmp(message->id.idiag_src, request.body.id.idiag_src, 16) != 0 ||
+      std::memcmp(message->id.idiag_dst, request.body.id.idiag_dst, 16) != 0) {
+    return {};
+  }
   // A socket that its process has closed already belongs to nobody: the kernel says 0 for it, which
   // must not pass for root.
   if (message->idiag_inode == 0) return {};

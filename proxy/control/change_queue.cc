@@ -15,7 +15,7 @@ ChangeQueue::ChangeQueue(routing::State& state, LedgerFile& ledger, Background& 
 }
 
 void ChangeQueue::submit(Plan plan, Then then, Duration adopt_timeout,
-                         std::move_only_function<void()> before_publish) {
+                         BeforePublish before_publish) {
   if (waiting_.size() >= kWaitingMax) {
     Outcome outcome;
     outcome.ledger_error = "too many changes are waiting for the ledger; try again later";
@@ -78,9 +78,8 @@ void ChangeQueue::write(Change change, routing::Revision revision) {
 }
 
 void ChangeQueue::publish(Change change, std::optional<routing::Revision> revision) {
-  const bool swaps = static_cast<bool>(change.before_publish);
-  if (swaps) change.before_publish();
-  if (revision || swaps) publish_();
+  const bool asked = change.before_publish && change.before_publish(revision.has_value());
+  if (revision || asked) publish_();
   publisher_.when_adopted(change.adopt_timeout,
                           [then = std::move(change.then), revision = std::move(revision)](
                               const std::vector<std::size_t>& behind) mutable {

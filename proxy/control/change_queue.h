@@ -46,10 +46,11 @@ class ChangeQueue {
   ChangeQueue(routing::State& state, LedgerFile& ledger, Background& background,
               Publisher& publisher, Publish publish);
 
-  // `before_publish` (may be empty) runs once the revision is durable, right before it is
-  // published, also if there is no revision: a reload swaps its configuration there.
-  void submit(Plan plan, Then then, Duration adopt_timeout,
-              std::move_only_function<void()> before_publish = {});
+  // Runs once the revision is durable, right before it is published. `changed`: there is one.
+  // True asks for publishing in any case.
+  using BeforePublish = std::move_only_function<bool(bool changed)>;
+
+  void submit(Plan plan, Then then, Duration adopt_timeout, BeforePublish before_publish = {});
   const LedgerStats& stats() const { return stats_; }
   bool idle() const { return !busy_ && waiting_.empty(); }
 
@@ -58,7 +59,7 @@ class ChangeQueue {
     Plan plan;
     Then then;
     Duration adopt_timeout{};
-    std::move_only_function<void()> before_publish;
+    BeforePublish before_publish;
   };
   void next();
   void write(Change change, routing::Revision revision);

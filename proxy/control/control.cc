@@ -18,13 +18,13 @@ struct Control::Running {
   Running(Control& control, std::unique_ptr<io::Ring> ring, std::size_t worker_count)
       : owner(control),
         reactor(std::move(ring), control.own_counters_, control.own_connections_, control.config_),
-        background(reactor.loop()),
+        background(std::make_unique<Background>(reactor.loop())),
         registry(worker_count),
         workers(worker_count, control.connections_, control),
         publisher(reactor.loop(), workers),
         health(reactor),
         listeners(worker_count, ticket_keys),
-        changes(control.state_, *control.ledger_, background, publisher,
+        changes(control.state_, *control.ledger_, *background, publisher,
                 [&control] { control.publish(); }),
         signals(reactor.loop(), [&control](int signal) { control.on_signal(signal); }),
         ready_timer(io::Timer::calling<&Running::on_ready_timeout>(this)),
@@ -36,7 +36,7 @@ struct Control::Running {
   Control& owner;
   std::shared_ptr<tls::TicketKeys> ticket_keys = tls::make_ticket_keys();
   Reactor reactor;
-  Background background;
+  std::unique_ptr<Background> background;  // the first to end: its jobs use the others
   routing::Registry registry;
   WorkerThreads workers;
   Publisher publisher;
@@ -108,14 +108,15 @@ std::expected<void, std::vector<std::string>> Control::start() {
   if (!ring) return std::unexpected(std::vector{ring.error()});
   running_ = std::make_unique<Running>(*this, std::move(*ring), worker_count);
   loop_ = &running_->reactor.loop();
-  if (const auto taken = take_config_over(); !taken) {
-    return std::unexpected(std::vector{taken.error()});
-  }
   auto prepared = running_->listeners.prepare(*config_);
   if (!prepared) return std::unexpected(std::move(prepared.error()));
   auto log = open_access_log(*config_, worker_count);
   if (!log) return std::unexpected(std::vector{log.error()});
   access_log_ = std::move(*log);
+  // After all that can fail: a start that fails leaves the ledger as it was.
+  if (const auto taken = take_config_over(); !taken) {
+    return std::unexpected(std::vector{taken.error()});
+  }
 
   auto snapshot = running_->registry.build(config_, state_, ++epoch_);
   if (const auto started = running_->workers.start(snapshot, access_log_); !started) {
@@ -163,6 +164,7 @@ std::expected<void, std::string> Control::take_config_over() {
   // A ledger that takes no record must not keep the traffic from flowing.
   if (const auto written = ledger_->append(*plan.revision); !written) {
     log_event(Level::error, "ledger_write_failed", {{"reason", written.error()}});
+    ledger_->owe(*plan.revision);
   }
   state_.apply(*plan.revision);
   return {};
@@ -192,8 +194,11 @@ void Control::on_adopted(std::size_t worker, std::uint64_t epoch) {
   loop_->post([this, worker, epoch] { running_->publisher.note_adopted(worker, epoch); });
 }
 
-void Control::on_connect_failed(const routing::ServerKey& server) {
-  loop_->post([this, server] { running_->health.on_connect_failed(server); });
+void Control::on_connect_failed(const routing::ServerKey& server,
+                                std::shared_ptr<routing::ServerRuntime> runtime) {
+  loop_->post([this, server, runtime = std::move(runtime)] {
+    running_->health.on_connect_failed(server, runtime);
+  });
 }
 
 // --- Signals, reload --------------------------------------------------------------------------
@@ -219,7 +224,7 @@ void Control::reload() {
   reloading_ = true;
   service_manager_.reloading();
   auto reload = std::make_shared<Reload>();
-  running_->background.run(
+  running_->background->run(
       [this, reload, workers = running_->workers.size()] {
         auto loaded = conf::load(config_path_);
         if (!loaded) {
@@ -251,7 +256,7 @@ void Control::finish_reload(std::shared_ptr<Reload> reload) {
       log_event(Level::error, "reload_refused", {{"reason", error}});
     }
     running_->endpoint->count_reload(false);
-    end_reload();
+    end_reload("reload refused: " + (reload->errors.empty() ? "" : reload->errors.front()));
   };
   if (!reload->errors.empty() || shutting_down_) {
     refuse();
@@ -281,10 +286,10 @@ void Control::finish_reload(std::shared_ptr<Reload> reload) {
                   {{"revision", std::to_string(state_.revision())},
                    {"workers_behind", std::to_string(outcome.behind.size())}});
         running_->endpoint->count_reload(true);
-        end_reload();
+        end_reload("ready");
       },
       config_->runtime.adopt_timeout,
-      [this, reload] {
+      [this, reload](bool) {
         if (reload->config->runtime.workers != config_->runtime.workers ||
             reload->config->runtime.state_directory != config_->runtime.state_directory) {
           log_event(Level::warning, "needs_restart",
@@ -292,16 +297,18 @@ void Control::finish_reload(std::shared_ptr<Reload> reload) {
         }
         config_ = reload->config;
         running_->reactor.use_config(config_);
+        if (shutting_down_) return true;  // no listener is opened on the way out
         running_->listeners.commit(std::move(reload->listeners), running_->workers,
                                    running_->reactor, running_->endpoint->admin(),
                                    running_->endpoint->read_only());
         swap_access_log(std::move(reload->access_log));
+        return true;
       });
 }
 
-void Control::end_reload() {
+void Control::end_reload(const std::string& status) {
   reloading_ = false;
-  if (ready_) service_manager_.ready("ready");
+  if (ready_ && !shutting_down_) service_manager_.ready(status);
   if (std::exchange(reload_again_, false) && !shutting_down_) reload();
 }
 
@@ -312,7 +319,9 @@ void Control::swap_access_log(std::shared_ptr<AccessLog> log) {
   running_->workers.post_all([this, log, old, left](Worker& worker, Reactor&) {
     worker.use_access_log(log);
     if (left->fetch_sub(1) > 1) return;
-    loop_->post([this, old] { running_->background.run([old] { old->reset(); }, [] {}); });
+    loop_->post([this, old] {
+      if (running_->background) running_->background->run([old] { old->reset(); }, [] {});
+    });
   });
 }
 
@@ -334,7 +343,9 @@ void Control::poll_shutdown() {
   const std::uint64_t open = connections_.open.load();
   // A worker that has not begun to drain yet may still accept, so the first look is a poll later.
   const bool begun = drain_deadline_ - now < config_->runtime.drain_timeout;
-  if ((open > 0 || !begun) && now < drain_deadline_) {
+  // What callers wait for is answered, as long as that takes no longer than the drain may.
+  const bool busy = reloading_ || !running_->changes.idle();
+  if ((open > 0 || busy || !begun) && now < drain_deadline_) {
     running_->reactor.loop().timers().arm(running_->drain_timer, now + kDrainPollTime);
     return;
   }
@@ -345,7 +356,10 @@ void Control::poll_shutdown() {
 }
 
 void Control::join() {
+  shutting_down_ = true;
+  unblock_signals();
   Running& running = *running_;
+  running.background.reset();
   running.ready_timer.cancel();
   running.drain_timer.cancel();
   if (running.endpoint) running.endpoint->stop();

@@ -47,7 +47,8 @@ class Control final : private WorkerObserver {
 
   // WorkerObserver, on workers' threads.
   void on_adopted(std::size_t worker, std::uint64_t epoch) override;
-  void on_connect_failed(const routing::ServerKey& server) override;
+  void on_connect_failed(const routing::ServerKey& server,
+                         std::shared_ptr<routing::ServerRuntime> runtime) override;
 
   std::expected<void, std::vector<std::string>> start();
   std::expected<void, std::string> restore_state();
@@ -59,7 +60,7 @@ class Control final : private WorkerObserver {
   void on_signal(int signal);
   void reload();
   void finish_reload(std::shared_ptr<struct Reload> reload);
-  void end_reload();
+  void end_reload(const std::string& status);
   void begin_shutdown();
   void poll_shutdown();
   void join();

@@ -6,6 +6,7 @@
 #include <optional>
 #include <sstream>
 #include <string>
+#include <thread>
 
 #include "proxy/control/worker_threads.h"
 
@@ -26,16 +27,17 @@ std::optional<double> quota_from(double quota, double period) {
 }
 
 // cpu.max is "max 100000" or "150000 100000".
-std::optional<double> read_v2(const std::string& group) {
-  std::istringstream line(first_line("/sys/fs/cgroup" + group + "/cpu.max"));
+std::optional<double> read_v2(const std::string& root, const std::string& group) {
+  std::istringstream line(first_line(root + "/sys/fs/cgroup" + group + "/cpu.max"));
   double quota = 0;
   double period = 0;
   if (!(line >> quota >> period)) return {};
   return quota_from(quota, period);
 }
 
-std::optional<double> read_v1(const std::string& mount, const std::string& group) {
-  const std::string base = "/sys/fs/cgroup/" + mount + group + "/cpu.cfs_";
+std::optional<double> read_v1(const std::string& root, const std::string& mount,
+                              const std::string& group) {
+  const std::string base = root + "/sys/fs/cgroup/" + mount + group + "/cpu.cfs_";
   const std::string quota = first_line(base + "quota_us");
   const std::string period = first_line(base + "period_us");
   if (quota.empty() || period.empty()) return {};
@@ -43,12 +45,12 @@ std::optional<double> read_v1(const std::string& mount, const std::string& group
 }
 
 // The tightest quota of this process's group and all groups above it.
-std::optional<double> cgroup_quota() {
+std::optional<double> cgroup_quota(const std::string& root) {
   std::optional<double> tightest;
   const auto take = [&tightest](std::optional<double> quota) {
     if (quota && (!tightest || *quota < *tightest)) tightest = quota;
   };
-  std::ifstream groups("/proc/self/cgroup");
+  std::ifstream groups(root + "/proc/self/cgroup");
   for (std::string line; std::getline(groups, line);) {
     const std::size_t first = line.find(':');
     const std::size_t second = line.find(':', first + 1);
@@ -58,10 +60,10 @@ std::optional<double> cgroup_quota() {
     for (;;) {
       if (group == "/") group.clear();
       if (controllers.empty()) {
-        take(read_v2(group));
+        take(read_v2(root, group));
       } else if (("," + controllers + ",").find(",cpu,") != std::string::npos) {
-        take(read_v1(controllers, group));
-        take(read_v1("cpu", group));
+        take(read_v1(root, controllers, group));
+        take(read_v1(root, "cpu", group));
       }
       if (group.empty()) break;
       group.resize(group.rfind('/'));
@@ -72,15 +74,17 @@ std::optional<double> cgroup_quota() {
 
 }  // namespace
 
-std::size_t available_cores() {
+std::size_t available_cores(const std::string& root) {
   cpu_set_t mask;
   CPU_ZERO(&mask);
   std::size_t cores = 1;
   if (sched_getaffinity(0, sizeof mask, &mask) == 0) {
     cores = static_cast<std::size_t>(std::max(1, CPU_COUNT(&mask)));
+  } else {
+    cores = std::max(1U, std::thread::hardware_concurrency());  // more than the mask has bits for
   }
   // Half a core more than a whole number is worth another worker; less would throttle all of them.
-  if (const auto quota = cgroup_quota()) {
+  if (const auto quota = cgroup_quota(root)) {
     const auto whole = static_cast<std::size_t>(std::max(1.0, std::floor(*quota + 0.5)));
     cores = std::min(cores, whole);
   }

@@ -1,5 +1,6 @@
 #include "proxy/control/event_log.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -18,7 +19,12 @@ void log_event(Level level, std::string_view event, EventFields fields) {
   json.key("event").value(event);
   for (const auto& [name, value] : fields) json.key(name).value(value);
   json.end_object();
-  const std::string line = json.finish();
+  write_log_line(json.finish());
+}
+
+void write_log_line(std::string_view line) {
+  pollfd writable{STDERR_FILENO, POLLOUT, 0};
+  if (::poll(&writable, 1, 0) != 1 || (writable.revents & POLLOUT) == 0) return;
   // Where standard error is gone or full there is nobody left to tell.
   [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
 }

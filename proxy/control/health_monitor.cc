@@ -35,12 +35,10 @@ class HealthMonitor::Watched final : private ResponseHandler {
     tracker_.on_config(check, now());
     publish();
   }
-  void on_connect_failed() {
-    tracker_.on_connect_failed("an exchange's connect failed", now());
+  const std::shared_ptr<routing::ServerRuntime>& runtime() const { return runtime_; }
+  void take_out(std::string_view why) {
+    tracker_.on_connect_failed(why, now());
     publish();
-  }
-  void probe_soon() {
-    if (!tracker_.probe_on_its_way()) start_probe();
   }
 
   Known known() const {
@@ -63,7 +61,7 @@ class HealthMonitor::Watched final : private ResponseHandler {
   void start_probe() {
     tracker_.on_probe_started(now());
     schedule_.cancel();
-    const ServerPool::Lease lease = pool_->lease(*this);
+    const BackendPool::Lease lease = pool_->lease(*this);
     if (!lease.stream) {
       // Our own shortage says nothing about the server.
       tracker_.on_probe_abandoned(now());
@@ -160,6 +158,7 @@ HealthMonitor::HealthMonitor(ConnectionHost& host) : host_(host) {
 HealthMonitor::~HealthMonitor() = default;
 
 void HealthMonitor::watch(const routing::Snapshot& snapshot) {
+  if (stopped_) return;
   std::map<routing::ServerKey, std::unique_ptr<Watched>> before = std::move(watched_);
   watched_.clear();
   for (std::size_t i = 0; i < snapshot.backends.size(); ++i) {
@@ -178,14 +177,20 @@ void HealthMonitor::watch(const routing::Snapshot& snapshot) {
   }
 }
 
-void HealthMonitor::on_connect_failed(const routing::ServerKey& server) {
+void HealthMonitor::on_connect_failed(const routing::ServerKey& server,
+                                      const std::shared_ptr<routing::ServerRuntime>& runtime) {
   const auto found = watched_.find(server);
-  if (found != watched_.end()) found->second->on_connect_failed();
+  if (found != watched_.end() && found->second->runtime() == runtime) {
+    found->second->take_out("an exchange's connect failed");
+  } else {
+    // Nobody would bring it back.
+    runtime->up.store(true, std::memory_order_relaxed);
+  }
 }
 
-void HealthMonitor::probe_soon(const routing::ServerKey& server) {
+void HealthMonitor::await_pass(const routing::ServerKey& server) {
   const auto found = watched_.find(server);
-  if (found != watched_.end()) found->second->probe_soon();
+  if (found != watched_.end()) found->second->take_out("resumed: no probe has passed since");
 }
 
 bool HealthMonitor::first_round_done() const {
@@ -206,6 +211,7 @@ void HealthMonitor::on_verdict() {
 }
 
 void HealthMonitor::stop() {
+  stopped_ = true;
   first_round_done_ = nullptr;
   watched_.clear();
 }

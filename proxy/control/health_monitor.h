@@ -24,10 +24,12 @@ class HealthMonitor {
 
   // The servers are those of this snapshot from now on.
   void watch(const routing::Snapshot& snapshot);
-  // A worker's connect failed.
-  void on_connect_failed(const routing::ServerKey& server);
-  // Sends a probe now, beside the schedule (a server that resumes).
-  void probe_soon(const routing::ServerKey& server);
+  // A worker's connect failed, and it has taken the server out. `runtime` tells whether it is the
+  // server that has this name now.
+  void on_connect_failed(const routing::ServerKey& server,
+                         const std::shared_ptr<routing::ServerRuntime>& runtime);
+  // The server is out until a probe that begins from now on has passed (a server that resumes).
+  void await_pass(const routing::ServerKey& server);
   // Called, never from inside watch(), once every server has its first verdict, and then never
   // again.
   void when_first_round_done(std::function<void()> then);
@@ -54,6 +56,7 @@ class HealthMonitor {
   ConnectionHost& host_;
   std::map<routing::ServerKey, std::unique_ptr<Watched>> watched_;
   std::function<void()> first_round_done_;
+  bool stopped_ = false;
 };
 
 }  // namespace sluice::proxy

@@ -89,26 +89,43 @@ std::expected<LedgerFile::Opened, std::string> LedgerFile::open(const std::strin
     return std::unexpected(failure("cannot cut the torn tail", path));
   }
   if (file.bytes_ == 0) {
-    if (const auto written = file.write_header(directory); !written) {
+    if (const auto written = file.write_header(); !written) {
       return std::unexpected(written.error());
     }
+  }
+  // Whatever the process before us was cut off in: what is served from here on is on the disk.
+  if (::fsync(file.fd_.get()) != 0) return std::unexpected(failure("fsync", path));
+  if (const auto synced = sync_directory(directory); !synced) {
+    return std::unexpected(synced.error());
   }
   return opened;
 }
 
-std::expected<void, std::string> LedgerFile::write_header(const std::string& directory) {
+std::expected<void, std::string> LedgerFile::write_header() {
   if (auto written = write_durably(routing::kLedgerHeader); !written) return written;
   chain_ = routing::ledger_chain_start();
-  return sync_directory(directory);
+  return {};
 }
 
 std::expected<void, std::string> LedgerFile::append(const routing::Revision& revision) {
+  if (owed_) {
+    if (auto written = append_one(*owed_); !written) return written;
+    owed_.reset();
+  }
+  return append_one(revision);
+}
+
+std::expected<void, std::string> LedgerFile::append_one(const routing::Revision& revision) {
   if (!broken_.empty()) return std::unexpected(broken_);
   const auto record = routing::encode_record(revision, chain_);
   if (!record) return std::unexpected(record.error());
   if (auto written = write_durably(record->text); !written) return written;
   chain_ = record->chain;
   return {};
+}
+
+bool LedgerFile::take_back() {
+  return ::ftruncate(fd_.get(), static_cast<off_t>(bytes_)) == 0;
 }
 
 std::expected<void, std::string> LedgerFile::write_durably(std::string_view text) {
@@ -119,14 +136,15 @@ std::expected<void, std::string> LedgerFile::write_durably(std::string_view text
     if (put < 0 && errno == EINTR) continue;
     if (put <= 0) {
       std::string why = failure("cannot write", path_);
-      if (::ftruncate(fd_.get(), static_cast<off_t>(bytes_)) != 0) {
-        broken_ = failure("cannot take a half-written record back", path_);
-      }
+      if (!take_back()) broken_ = failure("cannot take a half-written record back", path_);
       return std::unexpected(std::move(why));
     }
     done += static_cast<std::size_t>(put);
   }
   if (::fsync(fd_.get()) != 0) {
+    const int error = errno;
+    take_back();  // so that a restart doesn't put in force what was refused
+    errno = error;
     broken_ = failure("fsync failed, so the file is not trusted any more; restart to read it anew",
                       path_);
     return std::unexpected(broken_);

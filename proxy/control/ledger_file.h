@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <expected>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,18 +32,24 @@ class LedgerFile {
 
   // Durable when it returns. The error is a sentence; the file is then as it was before.
   std::expected<void, std::string> append(const routing::Revision& revision);
+  // `revision` is in force though it could not be appended: it goes in front of the next one, since
+  // no record may lack its parent. Precondition: none is owed yet.
+  void owe(routing::Revision revision) { owed_ = std::move(revision); }
   std::uint64_t bytes() const { return bytes_; }
 
  private:
   LedgerFile(io::FileDescriptor fd, std::string path)
       : fd_(std::move(fd)), path_(std::move(path)) {}
-  std::expected<void, std::string> write_header(const std::string& directory);
+  std::expected<void, std::string> append_one(const routing::Revision& revision);
+  std::expected<void, std::string> write_header();
+  bool take_back();
   std::expected<void, std::string> write_durably(std::string_view text);
 
   io::FileDescriptor fd_;
   std::string path_;
   std::uint32_t chain_ = 0;
   std::uint64_t bytes_ = 0;
+  std::optional<routing::Revision> owed_;
   std::string broken_;  // not empty: why no record is taken any more
 };
 

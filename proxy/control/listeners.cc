@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -123,6 +124,11 @@ std::expected<Listeners::Prepared, std::vector<std::string>> Listeners::prepare(
   std::vector<std::string> errors;
   const auto want = [&](Kind kind, std::string name, const Address& address,
                         std::shared_ptr<const ConnectionSettings> settings) {
+    // Port 0 may stand there more than once.
+    const auto taken = [&] {
+      return std::ranges::any_of(prepared, [&](const Wanted& w) { return w.name == name; });
+    };
+    while (taken()) name += "'";
     Wanted wanted{kind, std::move(name), address, std::move(settings), {}};
     const auto found = open_.find(wanted.name);
     if (found == open_.end() || found->second.configured != address) {

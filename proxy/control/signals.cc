@@ -23,6 +23,11 @@ void block_signals() {
   ::signal(SIGPIPE, SIG_IGN);
 }
 
+void unblock_signals() {
+  const sigset_t set = handled_signals();
+  SLUICE_CHECK(pthread_sigmask(SIG_UNBLOCK, &set, nullptr) == 0);
+}
+
 Signals::Signals(io::Loop& loop, std::function<void(int)> on_signal)
     : loop_(loop), on_signal_(std::move(on_signal)) {
   const sigset_t set = handled_signals();

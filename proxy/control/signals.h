@@ -14,6 +14,9 @@ namespace sluice::proxy {
 // ignores SIGPIPE. Call before any thread is made.
 void block_signals();
 
+// The reverse: the next SIGTERM or SIGINT ends the process. For the very end.
+void unblock_signals();
+
 class Signals final : private io::CompletionTarget {
  public:
   // `on_signal` gets the signal's number. Precondition: block_signals() has been called.

@@ -24,8 +24,10 @@ std::expected<void, std::string> WorkerThreads::start(
   for (std::size_t i = 0; i < threads_.size(); ++i) {
     std::promise<std::expected<void, std::string>> started;
     auto result = started.get_future();
-    threads_[i].thread = std::thread([&, i, snapshot, access_log] {
-      serve(i, snapshot, access_log, [&started](auto value) { started.set_value(value); });
+    // Moved on, so that the thread holds neither for longer than its worker does.
+    threads_[i].thread = std::thread([&, i, first = snapshot, log = access_log]() mutable {
+      serve(i, std::move(first), std::move(log),
+            [&started](auto value) { started.set_value(value); });
     });
     outcome = result.get();
     if (!outcome) {
@@ -65,6 +67,7 @@ void WorkerThreads::serve(std::size_t index, std::shared_ptr<const routing::Snap
 }
 
 void WorkerThreads::post(std::size_t worker, Task task) {
+  if (worker >= threads_.size()) return;
   Thread& thread = threads_[worker];
   thread.loop->post(
       [&thread, task = std::move(task)]() mutable { task(*thread.worker, *thread.reactor); });
@@ -76,9 +79,11 @@ void WorkerThreads::post_all(const std::function<void(Worker&, Reactor&)>& task)
 
 void WorkerThreads::stop() {
   for (Thread& thread : threads_) {
-    thread.loop->post([&thread] { thread.loop->stop(); });
+    if (thread.thread.joinable()) thread.loop->post([&thread] { thread.loop->stop(); });
   }
-  for (Thread& thread : threads_) thread.thread.join();
+  for (Thread& thread : threads_) {
+    if (thread.thread.joinable()) thread.thread.join();
+  }
   threads_.clear();
 }
 

@@ -55,7 +55,8 @@ class WorkerThreads {
 };
 
 // How many workers fit the cores that this process is really given: the smaller of its affinity
-// mask and its cgroup's CPU quota (v2 or v1), at least 1.
-std::size_t available_cores();
+// mask and its cgroup's CPU quota (v2 or v1), at least 1. `root` stands before /proc and /sys, for
+// tests.
+std::size_t available_cores(const std::string& root = {});
 
 }  // namespace sluice::proxy

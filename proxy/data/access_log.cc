@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <limits.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -130,40 +131,56 @@ struct AccessLog::State {
 
   io::FileDescriptor sink;
   bool is_socket = false;
+  bool may_block = false;
   io::FileDescriptor stop;  // readable once the log is to be closed
   std::vector<std::unique_ptr<Producer>> producers;
+  Producer* unfinished = nullptr;  // whose line is out in part
   std::thread thread;
 
-  enum class Outcome { all_written, full, broken };
+  enum class Outcome { all_written, more, full, broken };
 
-  // Writes what one ring holds. What a broken sink (a full disk) doesn't take stays in the ring
-  // and is tried again; what then finds no room there is dropped and counted.
-  Outcome write_out(LogRing& ring) {
-    for (;;) {
-      const auto pieces = ring.peek();
-      if (pieces.first.empty()) return Outcome::all_written;
-      const ssize_t taken = is_socket
-                                ? ::send(sink.get(), pieces.first.data(), pieces.first.size(),
-                                         MSG_DONTWAIT | MSG_NOSIGNAL)
-                                : ::write(sink.get(), pieces.first.data(), pieces.first.size());
-      if (taken < 0) {
-        if (errno == EINTR) continue;
-        return errno == EAGAIN ? Outcome::full : Outcome::broken;
-      }
-      ring.consume(static_cast<std::size_t>(taken));
+  // Writes some of what one ring holds. What a broken sink (a full disk) doesn't take stays in the
+  // ring and is tried again; what then finds no room there is dropped and counted.
+  Outcome write_out(Producer& producer) {
+    const auto pieces = producer.ring.peek();
+    if (pieces.first.empty()) return Outcome::all_written;
+    // Another user's pipe or terminal can't be opened anew and may block: it gets what it has room
+    // for, which is PIPE_BUF at least once it is writable.
+    pollfd writable{sink.get(), POLLOUT, 0};
+    if (::poll(&writable, 1, 0) != 1) return Outcome::full;
+    const std::size_t size =
+        may_block ? std::min<std::size_t>(pieces.first.size(), PIPE_BUF) : pieces.first.size();
+    const ssize_t taken =
+        is_socket ? ::send(sink.get(), pieces.first.data(), size, MSG_DONTWAIT | MSG_NOSIGNAL)
+                  : ::write(sink.get(), pieces.first.data(), size);
+    if (taken < 0) {
+      if (errno == EINTR) return Outcome::more;
+      return errno == EAGAIN ? Outcome::full : Outcome::broken;
     }
+    const auto written = pieces.first.substr(0, static_cast<std::size_t>(taken));
+    if (!written.empty()) unfinished = written.back() == '\n' ? nullptr : &producer;
+    producer.ring.consume(written.size());
+    return Outcome::more;
   }
 
   void run() {
     TimePoint give_up = kNever;
     for (;;) {
       bool all_written = true;
+      bool more = false;
       bool full = false;
       for (const auto& producer : producers) {
-        const Outcome outcome = write_out(producer->ring);
+        // A line that is out in part is finished before any other begins.
+        if (unfinished && unfinished != producer.get()) {
+          all_written = false;
+          continue;
+        }
+        const Outcome outcome = write_out(*producer);
         all_written &= outcome == Outcome::all_written;
+        more |= outcome == Outcome::more;
         full |= outcome == Outcome::full;
       }
+      if (more) continue;
       const TimePoint now = std::chrono::steady_clock::now();
       if (give_up != kNever && (all_written || now >= give_up)) return;
       std::array<pollfd, 2> events{pollfd{stop.get(), POLLIN, 0}, pollfd{sink.get(), POLLOUT, 0}};
@@ -183,8 +200,11 @@ io::FileDescriptor open_sink(const std::string& path, bool& is_socket) {
   struct stat about {};
   if (::fstat(STDOUT_FILENO, &about) != 0) return io::FileDescriptor();
   is_socket = S_ISSOCK(about.st_mode);
-  if (is_socket) return io::FileDescriptor(::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3));
-  return io::FileDescriptor(::open("/proc/self/fd/1", kFlags & ~O_CREAT));
+  if (!is_socket) {
+    io::FileDescriptor own(::open("/proc/self/fd/1", kFlags & ~O_CREAT));
+    if (own) return own;
+  }
+  return io::FileDescriptor(::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3));
 }
 
 }  // namespace
@@ -197,6 +217,7 @@ std::expected<std::unique_ptr<AccessLog>, std::string> AccessLog::open(const std
     return std::unexpected(
         fmt::format("access log {}: cannot open it: {}", path, std::strerror(errno)));
   }
+  state->may_block = (::fcntl(state->sink.get(), F_GETFL) & O_NONBLOCK) == 0;
   state->stop = io::FileDescriptor(::eventfd(0, EFD_CLOEXEC));
   for (std::size_t i = 0; i < workers; ++i) {
     state->producers.push_back(std::make_unique<State::Producer>());

@@ -9,11 +9,11 @@
 
 namespace sluice::proxy {
 
-class ServerPool;
+class BackendPool;
 
 struct AdoptedSnapshot {
   std::shared_ptr<const routing::Snapshot> snapshot;
-  std::vector<std::vector<std::shared_ptr<ServerPool>>> pools;  // [backend][server]
+  std::vector<std::vector<std::shared_ptr<BackendPool>>> pools;  // [backend][server]
 };
 using AdoptedSnapshotPtr = std::shared_ptr<const AdoptedSnapshot>;
 

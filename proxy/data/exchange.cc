@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "proxy/data/server_pool.h"
+#include "proxy/data/backend_pool.h"
 #include "proxy/data/worker.h"
 #include "proxy/http/error_response.h"
 
@@ -64,7 +64,12 @@ Exchange::~Exchange() {
 void Exchange::start() {
   request_id_ = worker_.request_id_for(head_, client_.client());
   rearm_timer();
-  if (route_request()) begin_attempt();
+  if (!route_request()) return;
+  if (choose()) {
+    begin_attempt();
+  } else {
+    answer(503, "destination_unavailable", "No server of the chosen backend takes requests now.");
+  }
 }
 
 bool Exchange::route_request() {
@@ -98,48 +103,44 @@ const routing::SnapshotServer& Exchange::server() const {
 }
 
 // Chooses by the revision that is in force now, whatever an earlier attempt was made by.
-void Exchange::begin_attempt() {
+bool Exchange::choose() {
   if (tried_.empty()) {
     choice_ = worker_.picker().pick(*snapshot_->snapshot, route_);
-  } else {
-    const std::string backend = snapshot_->snapshot->backends[choice_.backend].name;
-    snapshot_ = worker_.snapshot();
-    const auto match = snapshot_->snapshot->table.match(head_.host(), head_.path());
-    if (!match) {
-      answer(404, "destination_not_found", "No route matches this host and path any more.");
-      return;
-    }
-    route_ = *match;
-    choice_ = worker_.picker().pick_again(*snapshot_->snapshot, route_, backend, tried_);
+    return choice_.server.has_value();
   }
-  if (!choice_.server) {
-    answer(503, "destination_unavailable", "No server of the chosen backend takes requests now.");
-    return;
-  }
+  const AdoptedSnapshotPtr current = worker_.snapshot();
+  const auto match = current->snapshot->table.match(head_.host(), head_.path());
+  if (!match) return false;
+  const std::string backend = snapshot_->snapshot->backends[choice_.backend].name;
+  const routing::Choice next =
+      worker_.picker().pick_again(*current->snapshot, *match, backend, tried_);
+  if (!next.server) return false;
+  snapshot_ = current;
+  route_ = *match;
+  choice_ = next;
+  return true;
+}
+
+// Precondition: choose() was true.
+void Exchange::begin_attempt() {
   const routing::SnapshotServer& chosen = server();
   tried_.push_back(chosen.runtime.get());
+  request_forwarded_ = false;
+  const auto lease = snapshot_->pools[choice_.backend][*choice_.server]->lease(*this);
+  if (!lease.stream) {
+    answer(503, "connection_limit_reached", lease.refusal);
+    return;
+  }
+  backend_ = lease.stream;
   auto& cell = chosen.runtime->cell(worker_.index());
   cell.running.fetch_add(1, std::memory_order_relaxed);
   cell.requests_total.fetch_add(1, std::memory_order_relaxed);
-  request_forwarded_ = false;
-
-  const auto lease = snapshot_->pools[choice_.backend][*choice_.server]->lease(*this);
-  backend_ = lease.stream;
-  if (!backend_) {
-    attempt_ = AttemptState::connecting;
-    failure_ = BackendFailure{.kind = Kind::no_socket,
-                              .nothing_sent = true,
-                              .stale_connection = false,
-                              .detail = lease.refusal};
-    advance();
-    return;
-  }
   attempt_ = lease.connected ? AttemptState::forwarding : AttemptState::connecting;
   const http::ForwardContext context =
       worker_.forward_context(head_, client_.client(), chosen.address, request_id_);
   backend_->send_head(head_, &context);
   if (attempt_ == AttemptState::connecting && request_state_ == RequestState::receiving) {
-    client_.pause_request();
+    pause_request();
   }
   advance();
 }
@@ -171,7 +172,7 @@ void Exchange::advance() {
       backend_->send_end(request_trailers_);
       rearm_timer();
     } else {
-      client_.resume_request();
+      resume_request();
     }
   }
 }
@@ -198,7 +199,7 @@ void Exchange::on_request_body(Bytes bytes) {
   }
   backend_->send_body(bytes);
   if (backend_->buffered() > limits.stream_buffer_bytes) {
-    client_.pause_request();
+    pause_request();
     backend_->notify_when_writable();
   }
 }
@@ -211,7 +212,18 @@ void Exchange::on_request_end(const http::Fields& trailers) {
 }
 
 void Exchange::on_backend_writable() {
-  if (response_state_ != ResponseState::done) client_.resume_request();
+  last_activity_ = worker_.loop().now();
+  if (response_state_ != ResponseState::done) resume_request();
+}
+
+void Exchange::pause_request() {
+  request_paused_ = true;
+  client_.pause_request();
+}
+
+void Exchange::resume_request() {
+  request_paused_ = false;
+  client_.resume_request();
 }
 
 void Exchange::on_backend_connected() {
@@ -239,6 +251,7 @@ void Exchange::on_response_head(http::ResponseHead& head) {
   last_activity_ = response_began_ = worker_.loop().now();
   status_ = head.status;
   response_state_ = ResponseState::streaming;
+  rearm_timer();
   client_.send_head(head, ClientStream::Author::server);
 }
 
@@ -248,12 +261,15 @@ void Exchange::on_response_body(Bytes bytes) {
   last_activity_ = worker_.loop().now();
   client_.send_body(bytes);
   if (client_.buffered() > snapshot_->snapshot->config->limits.stream_buffer_bytes) {
+    response_paused_ = true;
     backend_->pause_response();
     client_.notify_when_writable();
   }
 }
 
 void Exchange::on_client_writable() {
+  last_activity_ = worker_.loop().now();
+  response_paused_ = false;
   if (attempt_ == AttemptState::forwarding) backend_->resume_response();
 }
 
@@ -271,6 +287,7 @@ void Exchange::on_backend_failure(const BackendFailure& failure) {
 
 bool Exchange::may_try_another() const {
   if (tried_.size() >= kAttemptsMax || response_state_ != ResponseState::waiting) return false;
+  if (failure_->kind == Kind::no_socket) return false;  // it would be no better elsewhere
   if (failure_->nothing_sent) return true;
   // Nothing tells whether the server acted on it, so only what may be done twice is done again.
   return failure_->stale_connection && http::is_idempotent(head_.method) && request_bytes_ == 0 &&
@@ -278,25 +295,29 @@ bool Exchange::may_try_another() const {
 }
 
 void Exchange::after_failure() {
+  const BackendFailure failure = *failure_;
   const bool again = may_try_another();
-  const bool stale = failure_->stale_connection && !failure_->nothing_sent;
-  if (is_connect_failure(failure_->kind)) worker_.report_connect_failed(*snapshot_, choice_);
-  error_ = answer_for(failure_->kind).error;
-  end_attempt(true);
-  if (again) {
-    failure_.reset();
-    // A server that merely closed an idle connection is as good as before.
-    if (stale) tried_.back() = nullptr;
+  failure_.reset();
+  if (is_connect_failure(failure.kind)) worker_.report_connect_failed(*snapshot_, choice_);
+  end_attempt(failure.kind != Kind::no_socket);
+  // A server that merely closed an idle connection is as good as before.
+  if (failure.stale_connection && !failure.nothing_sent) tried_.back() = nullptr;
+  if (again && choose()) {
     worker_.count(Count::retries);
     begin_attempt();
     return;
   }
-  const FailureAnswer reply = answer_for(failure_->kind);
+  const FailureAnswer reply = answer_for(failure.kind);
   if (response_state_ == ResponseState::waiting) {
-    answer(reply.status, reply.error,
-           failure_->detail.empty() ? reply.explanation : failure_->detail);
+    answer(reply.status, reply.error, failure.detail.empty() ? reply.explanation : failure.detail);
     return;
   }
+  cut(reply.error);
+}
+
+// The response's head is out already.
+void Exchange::cut(std::string_view error) {
+  error_ = error;
   client_.abort();
   finish("aborted");
 }
@@ -306,9 +327,7 @@ void Exchange::refuse_large_body() {
   if (response_state_ == ResponseState::waiting) {
     answer(413, "http_request_error", "The request's body is larger than this proxy allows.");
   } else {
-    error_ = "http_request_error";
-    client_.abort();
-    finish("aborted");
+    cut("http_request_error");
   }
 }
 
@@ -328,11 +347,9 @@ void Exchange::on_request_failure(int status, std::string_view reason) {
   drop_attempt();
   if (response_state_ == ResponseState::waiting) {
     answer(status, "http_request_error", reason);
-    return;
+  } else {
+    cut("http_request_error");
   }
-  error_ = "http_request_error";
-  client_.abort();
-  finish("aborted");
 }
 
 // One of the proxy's own answers, whole. The client connection ends after it if there may be
@@ -404,25 +421,39 @@ TimePoint Exchange::deadline() const {
 }
 
 void Exchange::rearm_timer() {
+  client_unsent_ = client_.buffered();
+  backend_unsent_ = backend_ ? backend_->buffered() : 0;
   worker_.loop().timers().arm(timer_, deadline());
 }
 
+bool Exchange::output_moves() const {
+  return client_.buffered() < client_unsent_ ||
+         (backend_ && backend_->buffered() < backend_unsent_);
+}
+
 void Exchange::on_timer() {
-  if (worker_.loop().now() < deadline()) {
+  const TimePoint now = worker_.loop().now();
+  const Duration limit = worker_.timeouts().exchange;
+  const bool over = limit > Duration::zero() && now >= began_ + limit;
+  if (!over && now >= deadline() && output_moves()) last_activity_ = now;
+  if (!over && now < deadline()) {
     rearm_timer();
     return;
   }
-  const bool no_response_yet = response_state_ == ResponseState::waiting;
-  const auto& limit = worker_.timeouts().exchange;
-  if (limit > Duration::zero() && worker_.loop().now() >= began_ + limit) {
-    worker_.count(Count::timeout_exchange);
-  } else {
-    worker_.count(request_forwarded_ && no_response_yet ? Count::timeout_response_head
-                                                        : Count::timeout_stream);
-  }
-  if (no_response_yet && request_state_ == RequestState::receiving) {
+  const bool waiting = response_state_ == ResponseState::waiting;
+  worker_.count(over                            ? Count::timeout_exchange
+                : request_forwarded_ && waiting ? Count::timeout_response_head
+                                                : Count::timeout_stream);
+  // Who is it that nothing comes from, or that takes nothing?
+  const bool client_is_slow =
+      waiting ? request_state_ == RequestState::receiving && !request_paused_ : response_paused_;
+  if (client_is_slow) {
     drop_attempt();
-    answer(408, "http_request_timeout", "The request's body did not come in time.");
+    if (waiting) {
+      answer(408, "http_request_timeout", "The request's body did not come in time.");
+    } else {
+      cut("client_too_slow");
+    }
     return;
   }
   if (attempt_ != AttemptState::none) backend_->cancel();

@@ -74,6 +74,7 @@ class Exchange final : public RequestHandler, private ResponseHandler {
   void advance();
 
   bool route_request();  // false: answered
+  bool choose();         // false: nobody to offer it to (again); the choice stays as it was
   void begin_attempt();
   void end_attempt(bool failed);
   bool may_try_another() const;
@@ -86,6 +87,10 @@ class Exchange final : public RequestHandler, private ResponseHandler {
   void finish(std::string_view outcome);
   TimePoint deadline() const;
   void rearm_timer();
+  bool output_moves() const;
+  void pause_request();
+  void resume_request();
+  void cut(std::string_view error);
   const routing::SnapshotServer& server() const;
 
   Worker& worker_;
@@ -115,8 +120,11 @@ class Exchange final : public RequestHandler, private ResponseHandler {
   AttemptState attempt_ = AttemptState::none;
   bool request_forwarded_ = false;  // the request's end has gone to the backend stream
   bool routed_ = false;
-  bool started_ = false;
-  std::string_view error_;  // why the answer is our own, or the response was cut
+  bool request_paused_ = false;     // by us, because the server takes no more
+  bool response_paused_ = false;    // by us, because the client takes no more
+  std::size_t client_unsent_ = 0;   // when the timer was armed
+  std::size_t backend_unsent_ = 0;  // likewise
+  std::string_view error_;          // why the answer is our own, or the response was cut
 };
 
 }  // namespace sluice::proxy

@@ -145,7 +145,7 @@ void H1Backend::finish_response(bool bytes_left) {
   ResponseHandler* handler = std::exchange(handler_, nullptr);
   if (bytes_left) host_.counters().add(Count::refused_responses);
   if (turn->keep_alive && turn->request_done && !bytes_left &&
-      turn->head.body.kind != BodyLength::Kind::until_close) {
+      turn->head.body.kind != BodyLength::Kind::until_close && transport_.buffered() == 0) {
     state_ = State::idle;
     served_before_ = true;
     if (turn->streaming) transport_.set_streaming(false);

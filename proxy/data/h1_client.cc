@@ -29,12 +29,15 @@ void H1Client::accept(int fd) {
     arm(settings_->timeouts.tls_handshake);
   } else {
     become_idle();
+    // Accepted when the listener was closed already: it gets its one request, and soon.
+    if (host_.draining()) arm(settings_->timeouts.request_head);
   }
 }
 
+// A handshake goes on: what follows it is an idle connection that ends.
 void H1Client::drain() {
   last_request_ = true;
-  if (state_ == State::idle || state_ == State::handshaking) linger();
+  if (state_ == State::idle) linger();
 }
 
 void H1Client::cut() {
@@ -68,8 +71,11 @@ void H1Client::on_end(bool clean) {
   ended_ = true;
   switch (state_) {
     case State::handshaking:
-    case State::lingering:
+      host_.counters().listeners[settings_->listener_slot].tls_failed.add();
       close(io::Socket::Ending::orderly);
+      break;
+    case State::lingering:
+      if (transport_.buffered() == 0) close(io::Socket::Ending::orderly);
       break;
     case State::idle:
       linger();
@@ -78,8 +84,7 @@ void H1Client::on_end(bool clean) {
       close(io::Socket::Ending::orderly);
       break;
     case State::exchanging:
-      last_request_ = true;
-      // A half-closed client still wants its answer; one that broke off does not.
+      // A half-closed client still wants its answers; one that broke off does not.
       if (!clean || !turn_->request_done) {
         close(io::Socket::Ending::reset);
       }
@@ -103,15 +108,22 @@ void H1Client::on_failure(Transport::Failure failure) {
 }
 
 void H1Client::on_writable() {
-  if (state_ == State::lingering && ended_) {
-    close(io::Socket::Ending::orderly);
-  } else if (state_ == State::exchanging && !turn_->response_done) {
+  if (state_ == State::lingering) {
+    if (ended_) {
+      close(io::Socket::Ending::orderly);
+    } else {
+      arm(kLingerTime);
+    }
+  } else if (state_ == State::exchanging && turn_->response_done) {
+    host_.loop().defer(*this);
+  } else if (state_ == State::exchanging) {
     turn_->handler->on_client_writable();
   }
 }
 
 void H1Client::on_closed() {
   host_.counters().listeners[settings_->listener_slot].closed.add();
+  drop_handler();
   timer_.cancel();
   base::ListNode<ClientListTag>::unlink();
   host_.client_closed();
@@ -127,6 +139,8 @@ std::size_t H1Client::take(Bytes input) {
     switch (state_) {
       case State::idle:
         if (rest.empty()) return used;
+        // An empty line too many behind a body (RFC 9112 §2.2) begins no request.
+        if (requests_ > 0 && as_text(rest) == "\r\n") return input.size();
         begin_turn();
         break;
       case State::reading:
@@ -197,7 +211,11 @@ std::size_t H1Client::take_body(Bytes input) {
         turn.streaming = true;
         transport_.set_streaming(true);
       }
-      if (!turn.response_done) turn.handler->on_request_body(result.data);
+      if (turn.response_done) {
+        discard(result.data.size());
+      } else {
+        turn.handler->on_request_body(result.data);
+      }
       // A body ends where its data ended, even if no byte follows.
       if (result.consumed == input.size() && state_ == State::exchanging) {
         if (turn.body.consume({}).status == http::H1BodyDecoder::Status::done) end_request();
@@ -220,7 +238,18 @@ std::size_t H1Client::take_body(Bytes input) {
 
 void H1Client::end_request() {
   turn_->request_done = true;
-  if (!turn_->response_done) turn_->handler->on_request_end(turn_->body.trailers());
+  if (turn_->response_done) {
+    host_.loop().defer(*this);
+  } else {
+    turn_->handler->on_request_end(turn_->body.trailers());
+  }
+}
+
+void H1Client::discard(std::uint64_t bytes) {
+  turn_->discarded_bytes += bytes;
+  if (turn_->discarded_bytes <= kDiscardBytesMax) return;
+  last_request_ = true;
+  host_.loop().defer(*this);
 }
 
 void H1Client::note_refusal(const http::ParseError& error) {
@@ -253,7 +282,7 @@ void H1Client::answer_and_linger(int status, std::string_view reason) {
   out.clear();
   http::write_own_response(out, response.head, framing);
   out.append(response.body);
-  transport_.write(as_bytes(out));
+  write(as_bytes(out));
   turn_->client = client_info();
   service_.on_refused(turn_->head, turn_->client, status, reason);
   linger();
@@ -280,8 +309,10 @@ void H1Client::send_head(const http::ResponseHead& head, Author author) {
   Turn& turn = *turn_;
   SLUICE_CHECK(!turn.head_sent);
   turn.head_sent = true;
-  const bool wanted =
-      !last_request_ && !host_.draining() && (author == Author::server || head.keep_alive);
+  // An error that comes before the request is whole ends the connection: the rest isn't wanted.
+  const bool rest_unwanted = !turn.request_done && head.status >= 400;
+  const bool wanted = !last_request_ && !host_.draining() && !rest_unwanted &&
+                      (author == Author::server || head.keep_alive);
   turn.framing = http::frame_for_client(turn.head, head, wanted, host_.http_date());
   if (!turn.framing.keep_alive) last_request_ = true;
   std::string& out = host_.scratch();
@@ -351,12 +382,26 @@ void H1Client::notify_when_writable() {
 
 void H1Client::run_deferred() {
   if (state_ != State::exchanging || !turn_->response_done) return;
-  if (last_request_ || !turn_->request_done || ended_) {
+  if (last_request_ || (ended_ && !read_ahead_)) {
     linger();
-    return;
+  } else if (!turn_->request_done) {
+    // Answered early: the rest is read and dropped, within bounds.
+    resume_request();
+    arm(settings_->timeouts.stream);
+  } else if (transport_.buffered() > settings_->limits.stream_buffer_bytes) {
+    // No further request before the client has taken most of its answers.
+    transport_.pause();
+    notify_when_writable();
+    wait_for_output();
+  } else {
+    end_turn();
   }
+}
+
+void H1Client::end_turn() {
   become_idle();
   if (read_ahead_) take_read_ahead();
+  if (state_ == State::idle && ended_) linger();
 }
 
 void H1Client::take_read_ahead() {
@@ -389,13 +434,26 @@ void H1Client::linger() {
   read_ahead_.reset();
   transport_.finish();
   transport_.resume();
-  arm(kLingerTime);
-  if (!ended_) return;
-  if (transport_.buffered() > 0 || transport_.is_tls()) {
-    transport_.notify_when_below(0);
-  } else {
+  transport_.notify_when_below(0);
+  if (transport_.buffered() > 0) {
+    wait_for_output();
+  } else if (ended_ && !transport_.is_tls()) {
     close(io::Socket::Ending::orderly);
+  } else {
+    arm(kLingerTime);  // a close_notify may still be on its way
   }
+}
+
+// The client has timeouts.stream to take some of what is unsent, again and again.
+void H1Client::wait_for_output() {
+  unsent_ = transport_.buffered();
+  arm(settings_->timeouts.stream);
+}
+
+bool H1Client::output_moves() {
+  if (transport_.buffered() >= unsent_) return false;
+  wait_for_output();
+  return true;
 }
 
 void H1Client::close(io::Socket::Ending ending) {
@@ -427,9 +485,21 @@ void H1Client::on_timer() {
       answer_and_linger(408, "the request's head did not come in time");
       break;
     case State::lingering:
-      close(io::Socket::Ending::orderly);
+      if (transport_.buffered() == 0) {
+        close(io::Socket::Ending::orderly);
+      } else if (!output_moves()) {
+        host_.counters().add(Count::timeout_stream);
+        close(io::Socket::Ending::reset);
+      }
       break;
-    case State::exchanging:
+    case State::exchanging:  // after the response; until then the handler has timers of its own
+      if (!turn_->request_done) {
+        linger();
+      } else if (!output_moves()) {
+        host_.counters().add(Count::timeout_stream);
+        close(io::Socket::Ending::reset);
+      }
+      break;
     case State::closing:
       break;
   }

@@ -10,8 +10,9 @@
 //      ↓                      ↓ 4xx                  ↓ cut                             ↓
 //    closing              lingering               closing                         lingering
 //
-// lingering: our end is sent; what the client still sends is read and dropped, so that no reset
-// destroys the response on its way (RFC 9112 §9.6). closing: waits for the socket.
+// lingering: our end goes out behind what is still unsent; what the client still sends is read and
+// dropped, so that no reset destroys the response on its way (RFC 9112 §9.6). closing: waits for
+// the socket. A client that takes nothing of what is unsent for timeouts.stream is cut.
 #pragma once
 
 #include <memory>
@@ -39,7 +40,10 @@ class H1Client final : public io::Retired,
  public:
   // Requests that are read ahead while one is answered.
   static constexpr std::size_t kReadAheadBytesMax = 64 * 1024;
+  // After our end has gone out.
   static constexpr Duration kLingerTime = std::chrono::seconds(2);
+  // The rest of a request that was answered early is read up to here to keep the connection.
+  static constexpr std::uint64_t kDiscardBytesMax = 64 * 1024;
   // Bodies beyond this many bytes are read one large buffer at a time.
   static constexpr std::uint64_t kStreamingBytes = 64 * 1024;
 
@@ -71,6 +75,7 @@ class H1Client final : public io::Retired,
     bool head_sent = false;
     bool response_done = false;
     bool streaming = false;
+    std::uint64_t discarded_bytes = 0;  // of the request, once its response was done
   };
 
   // Transport::Handler
@@ -100,6 +105,7 @@ class H1Client final : public io::Retired,
   std::size_t take_head(Bytes input);
   std::size_t take_body(Bytes input);
   void end_request();
+  void discard(std::uint64_t bytes);
   void write(Bytes bytes);
   void begin_turn();
   void begin_exchange();
@@ -109,7 +115,10 @@ class H1Client final : public io::Retired,
   void answer_and_linger(int status, std::string_view reason);
   void take_read_ahead();
   void keep_read_ahead(Bytes bytes);
+  void end_turn();
   void become_idle();
+  void wait_for_output();
+  bool output_moves();
   void linger();
   void close(io::Socket::Ending ending);
   void drop_handler();
@@ -123,7 +132,8 @@ class H1Client final : public io::Retired,
   std::unique_ptr<Turn> turn_;
   std::unique_ptr<std::string> read_ahead_;  // not empty if there
   Address peer_;
-  std::string peer_ip_;  // made once, sent with every request
+  std::string peer_ip_;     // made once, sent with every request
+  std::size_t unsent_ = 0;  // when the timer was armed for a client that is to take its output
   std::uint32_t requests_ = 0;
   State state_ = State::handshaking;
   bool last_request_ = false;  // the connection ends after the response at hand

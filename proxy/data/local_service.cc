@@ -7,17 +7,21 @@ namespace sluice::proxy {
 // One request that waits for its answer.
 class LocalCall final : public RequestHandler {
  public:
-  LocalCall(const LocalService::Handler& handler, std::size_t body_bytes_max,
+  LocalCall(io::Loop& loop, const LocalService::Handler& handler, std::size_t body_bytes_max,
             http::RequestHead& head, ClientStream& stream)
-      : handler_(handler),
+      : timer_(io::Timer::calling<&LocalCall::on_timer>(this)),
+        handler_(handler),
         body_bytes_max_(body_bytes_max),
         head_(head),
         stream_(stream),
-        self_(std::make_shared<LocalCall*>(this)) {}
+        self_(std::make_shared<LocalCall*>(this)) {
+    loop.timers().arm(timer_, loop.now() + LocalService::kBodyTime);
+  }
   ~LocalCall() override { part(); }
 
   void serve() {
     received_ = true;
+    timer_.cancel();
     handler_(LocalRequest{head_, stream_.client(), std::move(body_)}, Answer(self_));
   }
 
@@ -49,7 +53,11 @@ class LocalCall final : public RequestHandler {
 
  private:
   bool parted() const { return *self_ == nullptr; }
-  void part() { *self_ = nullptr; }
+  void part() {
+    timer_.cancel();
+    *self_ = nullptr;
+  }
+  void on_timer() { refuse(408, "the body did not come in time"); }
 
   void refuse(int status, std::string_view reason) {
     part();
@@ -70,6 +78,7 @@ class LocalCall final : public RequestHandler {
     stream_.send_end({});
   }
 
+  io::Timer timer_;
   const LocalService::Handler& handler_;
   const std::size_t body_bytes_max_;
   http::RequestHead& head_;
@@ -85,7 +94,7 @@ void Answer::operator()(LocalReply reply) const {
 
 std::unique_ptr<RequestHandler> LocalService::on_request(http::RequestHead& head, bool complete,
                                                          ClientStream& stream) {
-  auto call = std::make_unique<LocalCall>(handler_, body_bytes_max_, head, stream);
+  auto call = std::make_unique<LocalCall>(loop_, handler_, body_bytes_max_, head, stream);
   if (complete) call->serve();
   return call;
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "proxy/data/stream.h"
+#include "proxy/io/loop.h"
 
 namespace sluice::proxy {
 
@@ -44,14 +45,18 @@ class LocalService final : public Service {
   // Called with each whole request; answers now or later, on the same thread.
   using Handler = std::function<void(LocalRequest request, Answer answer)>;
 
-  LocalService(std::size_t body_bytes_max, Handler handler)
-      : body_bytes_max_(body_bytes_max), handler_(std::move(handler)) {}
+  // A request's body must be whole after this time.
+  static constexpr Duration kBodyTime = std::chrono::seconds(10);
+
+  LocalService(io::Loop& loop, std::size_t body_bytes_max, Handler handler)
+      : loop_(loop), body_bytes_max_(body_bytes_max), handler_(std::move(handler)) {}
 
  private:
   std::unique_ptr<RequestHandler> on_request(http::RequestHead& head, bool complete,
                                              ClientStream& stream) override;
   void on_refused(const http::RequestHead&, const ClientInfo&, int, std::string_view) override {}
 
+  io::Loop& loop_;
   std::size_t body_bytes_max_;
   Handler handler_;
 };

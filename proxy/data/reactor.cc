@@ -49,6 +49,12 @@ void Acceptor::on_completion(const io::Completion& completion) {
     submit(io::OpCode::close, completion.result, kCloseUnwanted);
   }
   if (closing_) {
+    if (in_flight_ > 0) return;
+    // Closing would reset what the kernel has let in already.
+    for (int fd = loop_.ring().accept_now(listening_); fd >= 0;
+         fd = loop_.ring().accept_now(listening_)) {
+      if (!on_accepted_(fd, settings_)) submit(io::OpCode::close, fd, kCloseUnwanted);
+    }
     if (in_flight_ == 0) submit(io::OpCode::close, listening_, kClose);
     return;
   }
@@ -90,7 +96,8 @@ void Reactor::listen(const std::string& listener, io::FileDescriptor listening,
 
 void Reactor::update_listener(const std::string& listener,
                               std::shared_ptr<const ConnectionSettings> settings) {
-  acceptors_.at(listener)->set_settings(std::move(settings));
+  const auto found = acceptors_.find(listener);
+  if (found != acceptors_.end()) found->second->set_settings(std::move(settings));
 }
 
 void Reactor::stop_listening(const std::string& listener) {
@@ -102,6 +109,7 @@ void Reactor::stop_listening(const std::string& listener) {
 
 bool Reactor::accepted(int fd, const std::shared_ptr<const ConnectionSettings>& settings,
                        Service& service) {
+  if (cut_) return false;
   const std::uint64_t open = connections_.open.fetch_add(1, std::memory_order_relaxed);
   if (open >= limits().client_connections) {
     connections_.open.fetch_sub(1, std::memory_order_relaxed);
@@ -127,6 +135,7 @@ void Reactor::drain() {
 }
 
 void Reactor::cut_clients() {
+  cut_ = true;
   clients_.for_each([](H1Client& client) { client.cut(); });
 }
 

@@ -112,6 +112,7 @@ class Reactor final : public ConnectionHost {
   base::IntrusiveList<H1Client, ClientListTag> clients_;
   std::size_t client_count_ = 0;
   bool draining_ = false;
+  bool cut_ = false;  // nobody is let in any more
 };
 
 }  // namespace sluice::proxy

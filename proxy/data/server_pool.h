@@ -1,5 +1,5 @@
-// ServerPool: one worker's connections to one server: idle ones kept for the next exchange, all of
-// them counted and bounded.
+// ServerPool: the BackendPool of HTTP/1.1 servers: one worker's connections to one server: idle
+// ones kept for the next exchange, all of them counted and bounded.
 //
 // Owned by the snapshots that name the server and by its own connections, whichever goes last; one
 // worker's thread only.
@@ -9,29 +9,22 @@
 #include <string_view>
 
 #include "proxy/base/intrusive_list.h"
+#include "proxy/data/backend_pool.h"
 #include "proxy/data/connection_host.h"
 #include "proxy/data/h1_backend.h"
 #include "proxy/data/stream.h"
 
 namespace sluice::proxy {
 
-class ServerPool : public std::enable_shared_from_this<ServerPool> {
+class ServerPool final : public BackendPool, public std::enable_shared_from_this<ServerPool> {
  public:
-  struct Lease {
-    BackendStream* stream = nullptr;  // null: refused
-    bool connected = false;           // false: on_backend_connected() will tell
-    std::string_view refusal;         // why there is no stream; static storage
-  };
-
   ServerPool(ConnectionHost& host, const Address& address) : host_(host), address_(address) {}
   ServerPool(const ServerPool&) = delete;
   ServerPool& operator=(const ServerPool&) = delete;
 
-  // A stream for one exchange: the connection that was used last, or a new one.
-  Lease lease(ResponseHandler& handler);
-  // False: idle connections are closed, now and when leases end. For servers that drain, are down
-  // or have left the configuration.
-  void keep_idle(bool keep);
+  // The connection that was used last, or a new one.
+  Lease lease(ResponseHandler& handler) override;
+  void keep_idle(bool keep) override;
   std::size_t connections() const { return connections_; }
 
   // For H1Backend.

@@ -60,13 +60,14 @@ void Transport::flush() {
     const tls::Session::Status status = tls_->send(part, *this);
     plain_.consume(loop().blocks(), part.size());
     if (status == tls::Session::Status::failed) {
-      // The session is beyond use; the peer sees a truncation.
-      terminate();
-      return;
+      // The session is beyond use. An alert that it left goes out; the peer sees a truncation.
+      plain_.clear(loop().blocks());
+      finished_ = true;
     }
   }
-  if (!finished_) return;
-  if (tls_->handshake_done()) tls_->close(*this);
+  if (!finished_ || ended_sending_) return;
+  if (tls_->handshake_done() && tls_->failure().empty()) tls_->close(*this);
+  ended_sending_ = true;
   socket_.shutdown_when_flushed();
 }
 
@@ -95,7 +96,7 @@ void Transport::on_connected() {
 }
 
 void Transport::on_received(Bytes bytes) {
-  if (ended_) return;
+  if (ended_ || (finished_ && !opened_)) return;
   if (!tls_) {
     handler_.on_data(bytes);
     return;

@@ -88,15 +88,18 @@ class Transport final : private io::Socket::Handler,
   void on_writable() override { handler_.on_writable(); }
   void on_closed() override { handler_.on_closed(); }
   void on_plaintext(Bytes plaintext) override;
-  void on_ciphertext(Bytes ciphertext) override { socket_.write(ciphertext); }
+  void on_ciphertext(Bytes ciphertext) override {
+    if (!ended_sending_) socket_.write(ciphertext);
+  }
 
   io::Socket socket_;
   Handler& handler_;
   std::unique_ptr<tls::Session> tls_;
-  io::OutputQueue plain_;  // to be encrypted at the end of the turn
-  bool opened_ = false;    // on_open() has been called, or wasn't due
-  bool ended_ = false;     // on_end() has been called
-  bool finished_ = false;  // finish() has been called
+  io::OutputQueue plain_;       // to be encrypted at the end of the turn
+  bool opened_ = false;         // on_open() has been called, or wasn't due
+  bool ended_ = false;          // on_end() has been called
+  bool finished_ = false;       // finish() has been called
+  bool ended_sending_ = false;  // our end is queued: nothing may follow it
 };
 
 }  // namespace sluice::proxy

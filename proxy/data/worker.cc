@@ -4,6 +4,7 @@
 #include <sys/random.h>
 
 #include "proxy/data/exchange.h"
+#include "proxy/data/server_pool.h"
 
 namespace sluice::proxy {
 
@@ -20,26 +21,30 @@ std::uint64_t random_bits() {
 }  // namespace
 
 Worker::Worker(std::size_t index, Reactor& reactor, std::shared_ptr<AccessLog> access_log,
-               WorkerObserver& observer)
+               WorkerObserver& observer, MakePool make_pool)
     : index_(index),
       reactor_(reactor),
       access_log_(std::move(access_log)),
       observer_(observer),
+      make_pool_(std::move(make_pool)),
       picker_(index),
       request_id_prefix_(random_bits()) {
 }
 
 Worker::~Worker() = default;
 
+std::shared_ptr<BackendPool> Worker::make_server_pool(ConnectionHost& host, const Address& server) {
+  return std::make_shared<ServerPool>(host, server);
+}
+
 void Worker::adopt(std::shared_ptr<const routing::Snapshot> snapshot) {
   auto adopted = std::make_shared<AdoptedSnapshot>();
-  std::unordered_map<const routing::ServerRuntime*, std::shared_ptr<ServerPool>> pools;
+  std::unordered_map<const routing::ServerRuntime*, std::shared_ptr<BackendPool>> pools;
   for (const routing::SnapshotBackend& backend : snapshot->backends) {
     auto& row = adopted->pools.emplace_back();
     for (const routing::SnapshotServer& server : backend.servers) {
       const auto found = pools_.find(server.runtime.get());
-      auto pool = found != pools_.end() ? found->second
-                                        : std::make_shared<ServerPool>(reactor_, server.address);
+      auto pool = found != pools_.end() ? found->second : make_pool_(reactor_, server.address);
       pool->keep_idle(!server.draining);
       pools.emplace(server.runtime.get(), pool);
       row.push_back(std::move(pool));
@@ -78,9 +83,10 @@ void Worker::on_refused(const http::RequestHead& head, const ClientInfo& client,
   record.target = head.target;
   record.status = status;
   record.outcome = "refused";
+  reactor_.counters().add(admin::count_for_status(status));
   record.error = reason;
   record.until_response = Duration(-1);
-  finish_exchange(record);
+  log(record);
 }
 
 std::string Worker::new_request_id() {
@@ -118,7 +124,7 @@ void Worker::report_connect_failed(const AdoptedSnapshot& adopted, const routing
   // Only a probe brings a server back, so one that nobody probes is not taken out.
   if (!snapshot.config->backends[choice.backend].health) return;
   server.runtime->up.store(false, std::memory_order_relaxed);
-  observer_.on_connect_failed(server.key);
+  observer_.on_connect_failed(server.key, server.runtime);
 }
 
 void Worker::finish_exchange(const AccessRecord& record) {
@@ -126,10 +132,13 @@ void Worker::finish_exchange(const AccessRecord& record) {
   counters.add(record.status >= 100 ? admin::count_for_status(record.status)
                                     : Count::responses_none);
   counters.durations.observe(record.duration);
-  if (access_log_) {
-    const bool written = access_log_->write(index_, record);
-    counters.add(written ? Count::access_log_written : Count::access_log_dropped);
-  }
+  log(record);
+}
+
+void Worker::log(const AccessRecord& record) {
+  if (!access_log_) return;
+  const bool written = access_log_->write(index_, record);
+  reactor_.counters().add(written ? Count::access_log_written : Count::access_log_dropped);
 }
 
 }  // namespace sluice::proxy

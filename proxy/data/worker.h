@@ -15,8 +15,8 @@
 
 #include "proxy/data/access_log.h"
 #include "proxy/data/adopted_snapshot.h"
+#include "proxy/data/backend_pool.h"
 #include "proxy/data/reactor.h"
-#include "proxy/data/server_pool.h"
 #include "proxy/data/stream.h"
 #include "routing/picker.h"
 
@@ -28,7 +28,8 @@ class WorkerObserver {
   // The worker routes by this epoch now, and by no older one from here on.
   virtual void on_adopted(std::size_t worker, std::uint64_t epoch) = 0;
   // A connect to this server was refused or timed out; the server was taken out already.
-  virtual void on_connect_failed(const routing::ServerKey& server) = 0;
+  virtual void on_connect_failed(const routing::ServerKey& server,
+                                 std::shared_ptr<routing::ServerRuntime> runtime) = 0;
 
  protected:
   ~WorkerObserver() = default;
@@ -36,8 +37,12 @@ class WorkerObserver {
 
 class Worker final : private Service {
  public:
+  // Makes the pool of a server that has none yet.
+  using MakePool =
+      std::function<std::shared_ptr<BackendPool>(ConnectionHost& host, const Address& server)>;
+
   Worker(std::size_t index, Reactor& reactor, std::shared_ptr<AccessLog> access_log,
-         WorkerObserver& observer);
+         WorkerObserver& observer, MakePool make_pool = make_server_pool);
   ~Worker();
 
   // --- On the worker's thread ---------------------------------------------------------------
@@ -65,20 +70,23 @@ class Worker final : private Service {
   void finish_exchange(const AccessRecord& record);
 
  private:
+  static std::shared_ptr<BackendPool> make_server_pool(ConnectionHost& host, const Address& server);
   std::unique_ptr<RequestHandler> on_request(http::RequestHead& head, bool complete,
                                              ClientStream& stream) override;
   void on_refused(const http::RequestHead& head, const ClientInfo& client, int status,
                   std::string_view reason) override;
   std::string new_request_id();
+  void log(const AccessRecord& record);
 
   const std::size_t index_;
   Reactor& reactor_;
   std::shared_ptr<AccessLog> access_log_;  // null: none
   WorkerObserver& observer_;
+  const MakePool make_pool_;
   routing::Picker picker_;
   AdoptedSnapshotPtr adopted_;
   // By server, of the adopted snapshot.
-  std::unordered_map<const routing::ServerRuntime*, std::shared_ptr<ServerPool>> pools_;
+  std::unordered_map<const routing::ServerRuntime*, std::shared_ptr<BackendPool>> pools_;
   std::string server_text_;  // of forward_context()
   std::uint64_t request_id_prefix_;
   std::uint64_t request_id_next_ = 0;

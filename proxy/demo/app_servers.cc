@@ -99,12 +99,12 @@ struct AppServers::State {
     const auto settings = std::make_shared<ConnectionSettings>();
     App blue_app("blue", "1.0");
     App green_app("green", "2.0");
-    LocalService blue_service(kBodyBytesMax, [&](LocalRequest request, Answer answer) {
-      answer(blue_app.serve(request));
-    });
-    LocalService green_service(kBodyBytesMax, [&](LocalRequest request, Answer answer) {
-      answer(green_app.serve(request));
-    });
+    LocalService blue_service(
+        reactor.loop(), kBodyBytesMax,
+        [&](LocalRequest request, Answer answer) { answer(blue_app.serve(request)); });
+    LocalService green_service(
+        reactor.loop(), kBodyBytesMax,
+        [&](LocalRequest request, Answer answer) { answer(green_app.serve(request)); });
     reactor.listen("blue", std::move(*blue_socket), settings, blue_service);
     reactor.listen("green", std::move(*green_socket), settings, green_service);
     loop = &reactor.loop();

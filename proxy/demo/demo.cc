@@ -21,8 +21,10 @@ constexpr int kCertificateDays = 30;
 class TemporaryDirectory {
  public:
   TemporaryDirectory() {
-    std::string name = (std::filesystem::temp_directory_path() / "sluice-demo-XXXXXX").string();
-    if (::mkdtemp(name.data())) path_ = name;
+    std::error_code error;
+    const std::filesystem::path base = std::filesystem::temp_directory_path(error);
+    std::string name = (base / "sluice-demo-XXXXXX").string();
+    if (!error && ::mkdtemp(name.data())) path_ = name;
   }
   ~TemporaryDirectory() {
     std::error_code ignored;
@@ -40,9 +42,10 @@ bool write_file(const std::string& path, std::string_view text) {
   std::ofstream file(path, std::ios::binary);
   file << text;
   file.close();
+  std::error_code error;
   std::filesystem::permissions(
-      path, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
-  return file.good();
+      path, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write, error);
+  return file.good() && !error;
 }
 
 std::string config_text(const DemoOptions& options, const std::string& directory,

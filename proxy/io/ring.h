@@ -95,7 +95,7 @@ struct RingOptions {
   unsigned completion_entries = 8192;
   unsigned small_buffer_count = 256;  // powers of two
   unsigned small_buffer_bytes = 4096;
-  unsigned large_buffer_count = 32;
+  unsigned large_buffer_count = 16;
   unsigned large_buffer_bytes = 64 * 1024;
 };
 
@@ -135,6 +135,9 @@ class Ring {
   // --- Rare: a call or two per connection, done at once ---------------------------------------
   // A non-blocking stream socket that can connect to `destination`, or an errno.
   virtual std::expected<int, int> open_socket(const Address& destination) = 0;
+  // A connection that waits in a listening socket's queue, -1 if none does. For emptying the queue
+  // before the socket is closed; otherwise there is OpCode::accept.
+  virtual int accept_now(int listening_fd) = 0;
   // Options for a stream socket that was accepted or opened (no Nagle delay; nothing on failure).
   virtual void tune_stream(int fd) = 0;
   // Makes close() abort the connection with a reset instead of an orderly end.

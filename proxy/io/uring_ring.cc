@@ -130,6 +130,9 @@ class UringRing final : public Ring {
 
   std::span<const Completion> enter(TimePoint deadline) override;
   std::expected<int, int> open_socket(const Address& destination) override;
+  int accept_now(int listening_fd) override {
+    return ::accept4(listening_fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  }
   void tune_stream(int fd) override;
   void reset_on_close(int fd) override;
   Address peer_address(int fd) override;

@@ -134,6 +134,20 @@ TEST_F(ErrorsTest, AResponseThatIsCutNeverLooksComplete) {
   EXPECT_EQ(get("/").status, 200);
 }
 
+TEST_F(ErrorsTest, ACutShowsEvenWhereOnlyTheConnectionsEndMarksTheBodys) {
+  start();
+  for (bool tls : {false, true}) {
+    for (const char* size : {"1000", "1000000"}) {
+      auto client = tls ? connect_tls() : connect();
+      ASSERT_TRUE(client->send("GET /truncate-chunked/" + std::string(size) +
+                               " HTTP/1.0\r\nHost: a\r\n\r\n"));
+      Response response = client->read_response();
+      EXPECT_FALSE(response.complete() && response.status == 200)
+          << "TLS " << tls << ": " << response.summary();
+    }
+  }
+}
+
 TEST_F(ErrorsTest, ASlowServerIs504) {
   start({.timeouts = "response_head = \"200ms\""});
   auto client = connect();

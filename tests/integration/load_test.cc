@@ -140,6 +140,30 @@ TEST_F(LoadTest, G1AfterASwitchNoneOfTheNextHundredThousandReachesBlue) {
   EXPECT_EQ(result.by_backend["blue"], 0u);
 }
 
+TEST_F(LoadTest, G1NoRequestSentAfterTheReturnIsChosenByTheWeightsBefore) {
+  Scenario scenario = four_servers();
+  scenario.workers = 4;
+  start(scenario);
+  // The load keeps every worker busy, so that one which is late has the time to show.
+  start_load();
+  std::vector<std::unique_ptr<HttpClient>> clients;
+  for (int i = 0; i < 16; ++i) clients.push_back(connect());
+  auto admin_client = HttpClient::connect(sluice_->admin());
+  ASSERT_TRUE(admin_client) << admin_client.error();
+  Fields form;
+  form.add("Content-Type", "application/x-www-form-urlencoded");
+  for (int shift = 0; shift < (kSanitized ? 50 : 500); ++shift) {
+    const std::string to = shift % 2 == 0 ? "green" : "blue";
+    Response response = (*admin_client)->request("POST", "/switch/app", "to=" + to, form);
+    ASSERT_EQ(response.status, 200) << response.summary();
+    for (auto& client : clients) ASSERT_TRUE(client->send("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+    for (auto& client : clients) {
+      ASSERT_EQ(client->read_response().field("X-Backend"), to) << "after shift " << shift;
+    }
+  }
+  EXPECT_EQ(stop_load(), 0u) << last_output_;
+}
+
 TEST_F(LoadTest, NothingFailsWhileEverythingHappensAtOnce) {
   Scenario scenario = four_servers();
   start(scenario);

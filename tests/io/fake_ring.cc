@@ -105,6 +105,18 @@ std::expected<int, int> FakeRing::open_socket(const Address& destination) {
   return network_.add_descriptor({.endpoint = &network_.add_endpoint()});
 }
 
+int FakeRing::accept_now(int listening_fd) {
+  const auto* descriptor = network_.find(listening_fd);
+  if (descriptor == nullptr || descriptor->listener == nullptr) {
+    network_.report_misuse("accept_now on " + network_.describe(listening_fd));
+    return -1;
+  }
+  if (descriptor->listener->queue.empty()) return -1;
+  fake::Endpoint* endpoint = descriptor->listener->queue.front();
+  descriptor->listener->queue.pop_front();
+  return network_.add_descriptor({.endpoint = endpoint});
+}
+
 void FakeRing::tune_stream(int fd) {
   if (network_.find(fd) == nullptr) {
     network_.report_misuse("tune_stream on " + network_.describe(fd));

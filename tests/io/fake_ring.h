@@ -33,6 +33,7 @@ class FakeRing final : public Ring {
 
   std::span<const Completion> enter(TimePoint deadline) override;
   std::expected<int, int> open_socket(const Address& destination) override;
+  int accept_now(int listening_fd) override;
   void tune_stream(int fd) override;
   void reset_on_close(int fd) override;
   Address peer_address(int fd) override;

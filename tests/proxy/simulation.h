@@ -82,7 +82,8 @@ class Simulation final : public WorkerObserver {
   };
 
   void on_adopted(std::size_t, std::uint64_t) override {}
-  void on_connect_failed(const routing::ServerKey&) override {}
+  void on_connect_failed(const routing::ServerKey&,
+                         std::shared_ptr<routing::ServerRuntime>) override {}
 
   void step_client(Client& client);
   void send_next(Client& client);

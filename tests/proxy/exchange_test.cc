@@ -1,0 +1,400 @@
+// The exchange between two scripted streams that speak no HTTP version at all.
+#include "proxy/data/exchange.h"
+
+#include <gtest/gtest.h>
+
+#include "proxy/data/worker.h"
+#include "routing/state.h"
+#include "tests/io/fake_network.h"
+#include "tests/io/fake_ring.h"
+
+namespace sluice::proxy {
+namespace {
+
+using Kind = BackendFailure::Kind;
+
+// Writes down what the exchange does to it.
+class ScriptedClient final : public ClientStream {
+ public:
+  void send_interim(const http::ResponseHead& head) override {
+    log += "interim " + std::to_string(head.status) + "; ";
+  }
+  void send_head(const http::ResponseHead& head, Author author) override {
+    log += (author == Author::proxy ? "own " : "head ") + std::to_string(head.status) +
+           (head.keep_alive ? "" : " close") + "; ";
+  }
+  void send_body(Bytes bytes) override {
+    body += as_text(bytes);
+    waiting += bytes.size();
+  }
+  void send_end(const http::Fields& trailers) override {
+    log += "end" + (trailers.empty() ? "" : " " + std::to_string(trailers.size()) + " trailers");
+    log += "; ";
+  }
+  void abort() override { log += "abort; "; }
+  void pause_request() override { paused = true; }
+  void resume_request() override { paused = false; }
+  std::size_t buffered() const override { return waiting; }
+  void notify_when_writable() override { notify = true; }
+  const ClientInfo& client() const override { return info; }
+
+  std::string log;
+  std::string body;
+  std::size_t waiting = 0;
+  bool paused = false;
+  bool notify = false;
+  ClientInfo info;
+};
+
+class ScriptedBackend final : public BackendStream {
+ public:
+  void send_head(const http::RequestHead& head, const http::ForwardContext*) override {
+    log += head.method_text + " " + head.target + "; ";
+  }
+  void send_body(Bytes bytes) override {
+    body += as_text(bytes);
+    waiting += bytes.size();
+  }
+  void send_end(const http::Fields&) override { log += "end; "; }
+  void cancel() override {
+    log += "cancel; ";
+    handler = nullptr;
+  }
+  void pause_response() override { paused = true; }
+  void resume_response() override { paused = false; }
+  std::size_t buffered() const override { return waiting; }
+  void notify_when_writable() override { notify = true; }
+
+  std::string log;
+  std::string body;
+  std::size_t waiting = 0;
+  bool paused = false;
+  bool notify = false;
+  ResponseHandler* handler = nullptr;
+};
+
+class ScriptedPool final : public BackendPool {
+ public:
+  Lease lease(ResponseHandler& handler) override {
+    if (refuse) return {.stream = nullptr, .connected = false, .refusal = "no more"};
+    streams.push_back(std::make_unique<ScriptedBackend>());
+    streams.back()->handler = &handler;
+    return {.stream = streams.back().get(), .connected = connected, .refusal = {}};
+  }
+  void keep_idle(bool) override {}
+
+  std::vector<std::unique_ptr<ScriptedBackend>> streams;
+  bool connected = true;
+  bool refuse = false;
+};
+
+class ExchangeTest : public testing::Test, public WorkerObserver {
+ protected:
+  ExchangeTest() {
+    auto config = std::make_shared<conf::Config>();
+    config->limits.stream_buffer_bytes = 100;
+    config->timeouts.response_head = std::chrono::seconds(5);
+    config->timeouts.stream = std::chrono::seconds(3);
+    conf::Backend backend{.name = "blue", .servers = {}, .health = conf::HealthCheck{}};
+    backend.servers.push_back({"one", *Address::parse("10.0.0.1:1")});
+    backend.servers.push_back({"two", *Address::parse("10.0.0.2:1")});
+    config->backends.push_back(backend);
+    conf::Route route;
+    route.name = "app";
+    route.hosts = {"app"};
+    route.split.push_back({"blue", *Decimal::parse("1")});
+    config->routes.push_back(route);
+    config_ = config;
+    network_.hold_time(true);
+    reactor_ = std::make_unique<Reactor>(std::make_unique<io::FakeRing>(network_), counters_,
+                                         connections_, config_);
+    worker_ = std::make_unique<Worker>(0, *reactor_, nullptr, *this,
+                                       [this](ConnectionHost&, const Address&) {
+                                         pools_.push_back(std::make_shared<ScriptedPool>());
+                                         return pools_.back();
+                                       });
+    state_.apply(*state_.plan_reload(*config_, WallTime{}).revision);
+    snapshot_ = registry_.build(config_, state_, 1, /*assume_up=*/true);
+    worker_->adopt(snapshot_);
+  }
+
+  void on_adopted(std::size_t, std::uint64_t) override {}
+  void on_connect_failed(const routing::ServerKey& server,
+                         std::shared_ptr<routing::ServerRuntime>) override {
+    failed_ += server.to_string() + "; ";
+  }
+
+  void begin(std::string method, bool complete, std::string host = "app") {
+    head_.method_text = method;
+    head_.method = http::method_from(method);
+    head_.authority = std::move(host);
+    head_.target = "/x";
+    head_.body.kind = complete ? http::BodyLength::Kind::none : http::BodyLength::Kind::chunked;
+    exchange_ = std::make_unique<Exchange>(*worker_, head_, complete, client_);
+    exchange_->start();
+  }
+
+  // The streams in the order in which they were leased.
+  ScriptedBackend& stream(std::size_t n) {
+    std::vector<ScriptedBackend*> all;
+    for (std::size_t round = 0; round < 4; ++round) {
+      for (const auto& pool : pools_) {
+        if (round < pool->streams.size()) all.push_back(pool->streams[round].get());
+      }
+    }
+    SLUICE_CHECK(n < all.size());
+    return *all[n];
+  }
+  std::size_t streams() const {
+    std::size_t sum = 0;
+    for (const auto& pool : pools_) sum += pool->streams.size();
+    return sum;
+  }
+  void connect_later() {
+    for (const auto& pool : pools_) pool->connected = false;
+  }
+  void respond(ScriptedBackend& stream, int status, std::string_view body) {
+    http::ResponseHead head;
+    head.status = status;
+    stream.handler->on_response_head(head);
+    if (!body.empty()) stream.handler->on_response_body(as_bytes(body));
+    stream.handler->on_response_end({});
+  }
+  void fail(ScriptedBackend& stream, BackendFailure failure) {
+    ResponseHandler* handler = std::exchange(stream.handler, nullptr);
+    handler->on_backend_failure(failure);
+  }
+  void pass(Duration time) {
+    network_.advance(time);
+    reactor_->loop().turn(reactor_->loop().now());
+  }
+  std::uint64_t running() const {
+    std::uint64_t sum = 0;
+    for (const auto& server : snapshot_->backends[0].servers) sum += server.runtime->running();
+    return sum;
+  }
+
+  io::FakeNetwork network_;
+  admin::WorkerCounters counters_;
+  ConnectionCount connections_;
+  std::shared_ptr<const conf::Config> config_;
+  std::unique_ptr<Reactor> reactor_;
+  std::vector<std::shared_ptr<ScriptedPool>> pools_;
+  std::unique_ptr<Worker> worker_;
+  routing::State state_;
+  routing::Registry registry_{1};
+  std::shared_ptr<const routing::Snapshot> snapshot_;
+  std::string failed_;
+  http::RequestHead head_;
+  ScriptedClient client_;
+  std::unique_ptr<Exchange> exchange_;
+};
+
+TEST_F(ExchangeTest, ForwardsBothWaysAndEnds) {
+  begin("POST", false);
+  exchange_->on_request_body(as_bytes("hello"));
+  http::Fields trailers;
+  exchange_->on_request_end(trailers);
+  ScriptedBackend& backend = stream(0);
+  EXPECT_EQ(backend.log, "POST /x; end; ");
+  EXPECT_EQ(backend.body, "hello");
+  EXPECT_EQ(running(), 1u);
+  respond(backend, 200, "world");
+  EXPECT_EQ(client_.log, "head 200; end; ");
+  EXPECT_EQ(client_.body, "world");
+  EXPECT_EQ(running(), 0u);
+  EXPECT_EQ(counters_.get(admin::Count::responses_2xx), 1u);
+}
+
+TEST_F(ExchangeTest, NoRouteIsA404AndNoServerA503) {
+  begin("GET", true, "other");
+  EXPECT_EQ(client_.log, "own 404; end; ");
+  exchange_.reset();
+  client_.log.clear();
+  for (const auto& server : snapshot_->backends[0].servers) server.runtime->up = false;
+  begin("GET", true);
+  EXPECT_EQ(client_.log, "own 503; end; ");
+  EXPECT_EQ(streams(), 0u);
+}
+
+TEST_F(ExchangeTest, ARefusedConnectSendsTheRequestElsewhereBodyAndAll) {
+  connect_later();
+  begin("POST", false);
+  exchange_->on_request_body(as_bytes("held"));
+  exchange_->on_request_end({});
+  ScriptedBackend& first = stream(0);
+  EXPECT_EQ(first.body, "") << "nothing of the body before the server is connected";
+  fail(first, {.kind = Kind::connect_refused,
+               .nothing_sent = true,
+               .stale_connection = false,
+               .detail = {}});
+  EXPECT_EQ(failed_, "blue/one; ");
+  EXPECT_FALSE(snapshot_->backends[0].servers[0].runtime->up);
+  ASSERT_EQ(streams(), 2u);
+  ScriptedBackend& second = stream(1);
+  second.handler->on_backend_connected();
+  EXPECT_EQ(second.log, "POST /x; end; ");
+  EXPECT_EQ(second.body, "held");
+  respond(second, 201, "");
+  EXPECT_EQ(client_.log, "head 201; end; ");
+  EXPECT_EQ(counters_.get(admin::Count::retries), 1u);
+}
+
+TEST_F(ExchangeTest, WhenNoServerIsLeftTheAnswerSaysWhyTheLastOneFailed) {
+  connect_later();
+  begin("GET", true);
+  fail(stream(0), {.kind = Kind::connect_refused,
+                   .nothing_sent = true,
+                   .stale_connection = false,
+                   .detail = {}});
+  fail(stream(1), {.kind = Kind::connect_timeout,
+                   .nothing_sent = true,
+                   .stale_connection = false,
+                   .detail = {}});
+  EXPECT_EQ(client_.log, "own 504; end; ");
+  EXPECT_EQ(counters_.get(admin::Count::retries), 1u);
+  EXPECT_EQ(running(), 0u);
+}
+
+TEST_F(ExchangeTest, AStaleConnectionRepeatsGetButNeverPost) {
+  const BackendFailure stale{
+      .kind = Kind::closed, .nothing_sent = false, .stale_connection = true, .detail = {}};
+  begin("GET", true);
+  fail(stream(0), stale);
+  EXPECT_EQ(streams(), 2u);
+  EXPECT_EQ(failed_, "") << "a server that closed an idle connection has not failed";
+  respond(stream(1), 200, "");
+  exchange_.reset();
+  client_.log.clear();
+  const std::size_t before = streams();
+  begin("POST", true);
+  for (const auto& pool : pools_) {
+    for (const auto& each : pool->streams) {
+      if (each->handler && each->log == "POST /x; end; ") fail(*each, stale);
+    }
+  }
+  EXPECT_EQ(streams(), before + 1);
+  EXPECT_EQ(client_.log, "own 502; end; ");
+}
+
+TEST_F(ExchangeTest, ACutResponseIsAVisibleAbort) {
+  begin("GET", true);
+  ScriptedBackend& backend = stream(0);
+  http::ResponseHead head;
+  head.status = 200;
+  backend.handler->on_response_head(head);
+  backend.handler->on_response_body(as_bytes("half"));
+  fail(backend,
+       {.kind = Kind::closed, .nothing_sent = false, .stale_connection = false, .detail = {}});
+  EXPECT_EQ(client_.log, "head 200; abort; ");
+  EXPECT_EQ(running(), 0u);
+}
+
+TEST_F(ExchangeTest, ASlowServerPausesTheClientAndASlowClientTheServer) {
+  begin("POST", false);
+  ScriptedBackend& backend = stream(0);
+  exchange_->on_request_body(as_bytes(std::string(101, 'x')));
+  EXPECT_TRUE(client_.paused);
+  EXPECT_TRUE(backend.notify);
+  backend.waiting = 0;
+  backend.handler->on_backend_writable();
+  EXPECT_FALSE(client_.paused);
+
+  http::ResponseHead head;
+  head.status = 200;
+  backend.handler->on_response_head(head);
+  backend.handler->on_response_body(as_bytes(std::string(101, 'y')));
+  EXPECT_TRUE(backend.paused);
+  EXPECT_TRUE(client_.notify);
+  exchange_->on_client_writable();
+  EXPECT_FALSE(backend.paused);
+  exchange_->on_client_gone();
+  EXPECT_EQ(backend.log, "POST /x; cancel; ");
+  EXPECT_EQ(running(), 0u);
+}
+
+TEST_F(ExchangeTest, InterimResponsesPassAndUpgradesDoNot) {
+  begin("GET", true);
+  ScriptedBackend& backend = stream(0);
+  http::ResponseHead interim;
+  interim.status = 103;
+  backend.handler->on_interim_response(interim);
+  EXPECT_EQ(client_.log, "interim 103; ");
+  interim.status = 101;
+  backend.handler->on_interim_response(interim);
+  EXPECT_EQ(client_.log, "interim 103; own 502; end; ");
+  EXPECT_EQ(backend.log, "GET /x; end; cancel; ");
+}
+
+TEST_F(ExchangeTest, EndlessInterimResponsesEnd) {
+  begin("GET", true);
+  ScriptedBackend& backend = stream(0);
+  for (unsigned i = 0; i <= Exchange::kInterimMax && backend.handler; ++i) {
+    http::ResponseHead interim;
+    interim.status = 102;
+    backend.handler->on_interim_response(interim);
+  }
+  EXPECT_EQ(backend.handler, nullptr);
+  EXPECT_TRUE(client_.log.ends_with("own 502; end; ")) << client_.log;
+}
+
+TEST_F(ExchangeTest, AServerThatNeverAnswersIsA504) {
+  begin("GET", true);
+  pass(std::chrono::milliseconds(4900));
+  EXPECT_EQ(client_.log, "");
+  pass(std::chrono::milliseconds(300));
+  EXPECT_EQ(client_.log, "own 504; end; ");
+  EXPECT_EQ(stream(0).log, "GET /x; end; cancel; ");
+  EXPECT_EQ(counters_.get(admin::Count::timeout_response_head), 1u);
+}
+
+TEST_F(ExchangeTest, ABodyThatStopsComingIsA408) {
+  begin("POST", false);
+  exchange_->on_request_body(as_bytes("a"));
+  pass(std::chrono::milliseconds(3200));
+  EXPECT_EQ(client_.log, "own 408 close; end; ");
+  EXPECT_EQ(counters_.get(admin::Count::timeout_stream), 1u);
+}
+
+TEST_F(ExchangeTest, AResponseThatStallsIsCut) {
+  begin("GET", true);
+  http::ResponseHead head;
+  head.status = 200;
+  stream(0).handler->on_response_head(head);
+  pass(std::chrono::milliseconds(3200));
+  EXPECT_EQ(client_.log, "head 200; abort; ");
+}
+
+TEST_F(ExchangeTest, WhatStopsBeingARequestIsAnsweredWithItsStatus) {
+  begin("POST", false);
+  exchange_->on_request_failure(400, "bad chunk");
+  EXPECT_EQ(client_.log, "own 400 close; end; ");
+  EXPECT_EQ(stream(0).log, "POST /x; cancel; ");
+}
+
+TEST_F(ExchangeTest, AFullPoolIsA503) {
+  for (const auto& pool : pools_) pool->refuse = true;
+  begin("GET", true);
+  EXPECT_EQ(client_.log, "own 503; end; ");
+  EXPECT_EQ(failed_, "") << "our own shortage says nothing about the server";
+  EXPECT_EQ(running(), 0u);
+}
+
+TEST_F(ExchangeTest, G1ARetryChoosesByTheRevisionInForceThen) {
+  connect_later();
+  begin("GET", true);
+  // Both servers of the snapshot that the request began with are drained meanwhile.
+  for (const char* name : {"one", "two"}) {
+    state_.apply(*state_.plan_drain(*config_, {"blue", name}, true, {}, WallTime{}));
+  }
+  worker_->adopt(registry_.build(config_, state_, 2));
+  fail(stream(0), {.kind = Kind::connect_refused,
+                   .nothing_sent = true,
+                   .stale_connection = false,
+                   .detail = {}});
+  EXPECT_EQ(streams(), 1u);
+  EXPECT_EQ(client_.log, "own 503; end; ");
+}
+
+}  // namespace
+}  // namespace sluice::proxy
