@@ -113,6 +113,15 @@ TEST_F(ErrorsTest, G10MalformedResponsesAre502AndPoisonNothing) {
   }
 }
 
+TEST_F(ErrorsTest, AServerThatSaysTooMuchLosesItsConnection) {
+  start({.workers = 1});
+  EXPECT_EQ(get("/garbage/extra-bytes").body, "ok");
+  EXPECT_EQ(get("/").status, 200);
+  std::vector<harness::RecordedRequest> requests = blue_.requests();
+  ASSERT_EQ(requests.size(), 2u);
+  EXPECT_NE(requests[0].connection, requests[1].connection);
+}
+
 TEST_F(ErrorsTest, AServerThatHangsUpIs502) {
   start();
   for (const char* target : {"/drop", "/reset"}) {
