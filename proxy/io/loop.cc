@@ -27,13 +27,10 @@ void Loop::turn(TimePoint limit) {
 }
 
 void Loop::post(Task task) {
-  bool first;
-  {
-    const std::lock_guard lock(posted_mutex_);
-    first = posted_.empty();
-    posted_.push_back(std::move(task));
-  }
-  if (first) ring_->wake();
+  // Woken under the lock: once the task can run, the loop and its ring may be gone.
+  const std::lock_guard lock(posted_mutex_);
+  posted_.push_back(std::move(task));
+  if (posted_.size() == 1) ring_->wake();
 }
 
 void Loop::run_posted() {

@@ -396,5 +396,23 @@ TEST_F(ExchangeTest, G1ARetryChoosesByTheRevisionInForceThen) {
   EXPECT_EQ(client_.log, "own 503; end; ");
 }
 
+TEST_F(ExchangeTest, AReloadThatDropsTheRouteDuringAConnectEndsInOneAnswer) {
+  connect_later();
+  begin("GET", true);
+  auto without = std::make_shared<conf::Config>(*config_);
+  without->backends[0].name = "other";
+  without->routes[0].name = "other";
+  without->routes[0].hosts = {"other"};
+  without->routes[0].split[0].backend = "other";
+  state_.apply(*state_.plan_reload(*without, WallTime{}).revision);
+  worker_->adopt(registry_.build(without, state_, 2));
+  fail(stream(0), {.kind = Kind::connect_refused,
+                   .nothing_sent = true,
+                   .stale_connection = false,
+                   .detail = {}});
+  EXPECT_EQ(client_.log, "own 503; end; ");
+  EXPECT_EQ(running(), 0u);
+}
+
 }  // namespace
 }  // namespace sluice::proxy
