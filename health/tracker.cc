@@ -89,6 +89,10 @@ void Tracker::on_connect_failed(std::string_view reason, TimePoint now) {
   next_probe_at_ = soonest(now);
 }
 
+void Tracker::on_awaited(TimePoint now) {
+  next_probe_at_ = std::min(next_probe_at_, soonest(now));
+}
+
 void Tracker::on_config(const conf::HealthCheck& check, TimePoint now) {
   if (check == check_) return;
   check_ = check;

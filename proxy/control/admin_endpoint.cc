@@ -82,6 +82,7 @@ class AdminEndpoint::Waiting {
     } else if (loop.now() >= deadline_) {
       finish(admin::render_wait_lapsed(endpoint_.view(), command_));
     } else {
+      if (!drain().draining) endpoint_.parts_.health.hurry(drain().server);
       loop.timers().arm(timer_, std::min(deadline_, loop.now() + kWaitPollTime));
     }
   }

@@ -36,6 +36,10 @@ class HealthMonitor::Watched final : private ResponseHandler {
     publish();
   }
   const std::shared_ptr<routing::ServerRuntime>& runtime() const { return runtime_; }
+  void hurry() {
+    tracker_.on_awaited(now());
+    reschedule();
+  }
   void take_out(std::string_view why) {
     tracker_.on_connect_failed(why, now());
     publish();
@@ -191,6 +195,11 @@ void HealthMonitor::on_connect_failed(const routing::ServerKey& server,
 void HealthMonitor::await_pass(const routing::ServerKey& server) {
   const auto found = watched_.find(server);
   if (found != watched_.end()) found->second->take_out("resumed: no probe has passed since");
+}
+
+void HealthMonitor::hurry(const routing::ServerKey& server) {
+  const auto found = watched_.find(server);
+  if (found != watched_.end()) found->second->hurry();
 }
 
 bool HealthMonitor::first_round_done() const {

@@ -30,6 +30,8 @@ class HealthMonitor {
                          const std::shared_ptr<routing::ServerRuntime>& runtime);
   // The server is out until a probe that begins from now on has passed (a server that resumes).
   void await_pass(const routing::ServerKey& server);
+  // Somebody waits for the server's next verdict: its next probe comes as soon as it may.
+  void hurry(const routing::ServerKey& server);
   // Called, never from inside watch(), once every server has its first verdict, and then never
   // again.
   void when_first_round_done(std::function<void()> then);

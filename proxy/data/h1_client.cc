@@ -290,9 +290,9 @@ void H1Client::answer_and_linger(int status, std::string_view reason) {
 
 void H1Client::keep_read_ahead(Bytes bytes) {
   if (state_ == State::lingering || state_ == State::closing) return;
-  if (!read_ahead_) read_ahead_ = std::make_unique<std::string>();
-  read_ahead_->append(as_text(bytes));
-  if (read_ahead_->size() > kReadAheadBytesMax) transport_.pause();
+  if (!read_ahead_) read_ahead_ = std::make_unique<ReadAhead>();
+  read_ahead_->bytes.append(as_text(bytes));
+  if (read_ahead_->left() > kReadAheadBytesMax) transport_.pause();
 }
 
 // --- Responses ----------------------------------------------------------------------------------
@@ -402,13 +402,16 @@ void H1Client::end_turn() {
   become_idle();
   if (read_ahead_) take_read_ahead();
   if (state_ == State::idle && ended_) linger();
+  // Nothing more is read before what was read has been used.
+  const bool paused = turn_ && turn_->paused;
+  if (!read_ahead_ && !paused) transport_.resume();
 }
 
 void H1Client::take_read_ahead() {
-  const auto input = std::move(read_ahead_);
-  const Bytes bytes = as_bytes(*input);
-  const std::size_t used = take(bytes);
-  if (used < bytes.size()) keep_read_ahead(bytes.subspan(used));
+  auto ahead = std::move(read_ahead_);
+  ahead->used += take(as_bytes(ahead->bytes).subspan(ahead->used));
+  const bool goes_on = state_ != State::lingering && state_ != State::closing;
+  if (ahead->left() > 0 && goes_on) read_ahead_ = std::move(ahead);
 }
 
 // --- Between and after requests -----------------------------------------------------------------
@@ -418,7 +421,7 @@ void H1Client::become_idle() {
   turn_.reset();
   state_ = State::idle;
   transport_.note_idle();
-  transport_.resume();
+  if (!read_ahead_) transport_.resume();
   if (last_request_) {
     linger();
     return;

@@ -60,6 +60,13 @@ class H1Client final : public io::Retired,
  private:
   enum class State : std::uint8_t { handshaking, idle, reading, exchanging, lingering, closing };
 
+  // Bytes behind the request at hand.
+  struct ReadAhead {
+    std::string bytes;
+    std::size_t used = 0;
+    std::size_t left() const { return bytes.size() - used; }
+  };
+
   // One request's worth of state.
   struct Turn {
     Turn(const http::HeadLimits& limits)
@@ -130,7 +137,7 @@ class H1Client final : public io::Retired,
   Transport transport_;
   io::Timer timer_;
   std::unique_ptr<Turn> turn_;
-  std::unique_ptr<std::string> read_ahead_;  // not empty if there
+  std::unique_ptr<ReadAhead> read_ahead_;  // holds something if there
   Address peer_;
   std::string peer_ip_;     // made once, sent with every request
   std::size_t unsent_ = 0;  // when the timer was armed for a client that is to take its output

@@ -353,5 +353,22 @@ TEST(TrackerLaws, HoldOverRandomHistories) {
   }
 }
 
+TEST(Tracker, AnAwaitedVerdictComesAsSoonAsAProbeMayStart) {
+  conf::HealthCheck check;
+  TimePoint now{};
+  Tracker tracker(check, now, 1);
+  for (int i = 0; i < check.rise; ++i) {
+    now = tracker.next_probe_at();
+    tracker.on_probe_started(now);
+    tracker.on_probe({}, now);
+  }
+  ASSERT_GT(tracker.next_probe_at(), now + check.interval / 2) << "settled";
+  tracker.on_awaited(now);
+  EXPECT_LE(tracker.next_probe_at(), now + check.settle_interval);
+  tracker.on_probe_started(tracker.next_probe_at());
+  tracker.on_awaited(now);
+  EXPECT_EQ(tracker.next_probe_at(), kNever) << "one is on its way";
+}
+
 }  // namespace
 }  // namespace sluice::health

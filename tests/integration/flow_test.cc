@@ -76,7 +76,9 @@ TEST_F(FlowTest, AnEarlyErrorSaysThatTheConnectionEnds) {
   ASSERT_TRUE(client->send("POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nx"));
   const Response response = client->read_response();
   ASSERT_GE(response.status, 200) << response.summary();
-  if (response.status >= 400) EXPECT_TRUE(response.fields.lists("Connection", "close"));
+  if (response.status >= 400) {
+    EXPECT_TRUE(response.fields.lists("Connection", "close"));
+  }
 }
 
 TEST_F(FlowTest, G3ATermDuringATlsHandshakeEndsInOrder) {
