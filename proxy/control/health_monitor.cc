@@ -65,7 +65,7 @@ class HealthMonitor::Watched final : private ResponseHandler {
   void start_probe() {
     tracker_.on_probe_started(now());
     schedule_.cancel();
-    const BackendPool::Lease lease = pool_->lease(*this);
+    const BackendPool::Lease lease = pool_->lease(*this, BackendPool::Reuse::fresh);
     if (!lease.stream) {
       // Our own shortage says nothing about the server.
       tracker_.on_probe_abandoned(now());

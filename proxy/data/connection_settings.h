@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "conf/config.h"
-#include "proxy/http/parse_error.h"
 #include "tls/context.h"
 
 namespace sluice::proxy {
@@ -21,12 +20,6 @@ struct ConnectionSettings {
   std::vector<AddressBlock> trusted_proxies;
   std::shared_ptr<const tls::ServerContext> tls;  // null: plain
 
-  http::HeadLimits head_limits() const {
-    return {.request_line_bytes = limits.request_line_bytes,
-            .field_line_bytes = limits.field_line_bytes,
-            .head_bytes = limits.head_bytes,
-            .field_count = limits.field_count};
-  }
   bool trusts(const Address& peer) const {
     for (const AddressBlock& block : trusted_proxies) {
       if (block.contains(peer)) return true;

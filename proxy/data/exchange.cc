@@ -126,7 +126,8 @@ void Exchange::begin_attempt() {
   const routing::SnapshotServer& chosen = server();
   tried_.push_back(chosen.runtime.get());
   request_forwarded_ = false;
-  const auto lease = snapshot_->pools[choice_.backend][*choice_.server]->lease(*this);
+  const auto reuse = stale_before_ ? BackendPool::Reuse::fresh : BackendPool::Reuse::allowed;
+  const auto lease = snapshot_->pools[choice_.backend][*choice_.server]->lease(*this, reuse);
   if (!lease.stream) {
     answer(503, "connection_limit_reached", lease.refusal);
     return;
@@ -301,7 +302,10 @@ void Exchange::after_failure() {
   if (is_connect_failure(failure.kind)) worker_.report_connect_failed(*snapshot_, choice_);
   end_attempt(failure.kind != Kind::no_socket);
   // A server that merely closed an idle connection is as good as before.
-  if (failure.stale_connection && !failure.nothing_sent) tried_.back() = nullptr;
+  if (failure.stale_connection && !failure.nothing_sent) {
+    tried_.back() = nullptr;
+    stale_before_ = true;
+  }
   if (again && choose()) {
     worker_.count(Count::retries);
     begin_attempt();

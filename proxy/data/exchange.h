@@ -120,6 +120,7 @@ class Exchange final : public RequestHandler, private ResponseHandler {
   AttemptState attempt_ = AttemptState::none;
   bool request_forwarded_ = false;  // the request's end has gone to the backend stream
   bool routed_ = false;
+  bool stale_before_ = false;       // a pooled connection was dead: no more of them
   bool request_paused_ = false;     // by us, because the server takes no more
   bool response_paused_ = false;    // by us, because the client takes no more
   std::size_t client_unsent_ = 0;   // when the timer was armed

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "proxy/data/h1_output.h"
 #include "proxy/data/server_pool.h"
 #include "proxy/http/h1_writer.h"
 
@@ -11,17 +12,6 @@ using admin::Count;
 using http::BodyLength;
 using http::HeadStatus;
 using Kind = BackendFailure::Kind;
-
-namespace {
-
-http::HeadLimits head_limits(const conf::Limits& limits) {
-  return {.request_line_bytes = limits.request_line_bytes,
-          .field_line_bytes = limits.field_line_bytes,
-          .head_bytes = limits.head_bytes,
-          .field_count = limits.field_count};
-}
-
-}  // namespace
 
 H1Backend::H1Backend(std::shared_ptr<ServerPool> pool)
     : pool_(std::move(pool)),
@@ -248,26 +238,14 @@ void H1Backend::send_head(const http::RequestHead& head, const http::ForwardCont
 }
 
 void H1Backend::send_body(Bytes bytes) {
-  if (bytes.empty()) return;
-  if (turn_->request_framing != BodyLength::Kind::chunked) {
-    write(bytes);
-    return;
-  }
-  std::string& out = host_.scratch();
-  out.clear();
-  http::write_chunk_header(out, bytes.size());
-  write(as_bytes(out));
-  write(bytes);
-  write(as_bytes(http::kChunkEnd));
+  write_body_piece(bytes, turn_->request_framing, host_.scratch(),
+                   [this](Bytes part) { write(part); });
 }
 
 void H1Backend::send_end(const http::Fields& trailers) {
   turn_->request_done = true;
-  if (turn_->request_framing != BodyLength::Kind::chunked) return;
-  std::string& out = host_.scratch();
-  out.clear();
-  http::write_last_chunk(out, trailers);
-  write(as_bytes(out));
+  write_body_end(trailers, turn_->request_framing, host_.scratch(),
+                 [this](Bytes part) { write(part); });
 }
 
 void H1Backend::write(Bytes bytes) {

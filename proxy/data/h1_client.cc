@@ -1,5 +1,6 @@
 #include "proxy/data/h1_client.h"
 
+#include "proxy/data/h1_output.h"
 #include "proxy/http/error_response.h"
 #include "proxy/http/h1_writer.h"
 
@@ -162,7 +163,7 @@ std::size_t H1Client::take(Bytes input) {
 
 void H1Client::begin_turn() {
   state_ = State::reading;
-  turn_ = std::make_unique<Turn>(settings_->head_limits());
+  turn_ = std::make_unique<Turn>(head_limits(settings_->limits));
   turn_->parser.reset();
   turn_->head.scheme = settings_->tls ? "https" : "http";
   arm(settings_->timeouts.request_head);
@@ -326,26 +327,13 @@ void H1Client::send_head(const http::ResponseHead& head, Author author) {
 }
 
 void H1Client::send_body(Bytes bytes) {
-  if (bytes.empty() || turn_->framing.body.kind == BodyLength::Kind::none) return;
-  if (turn_->framing.body.kind != BodyLength::Kind::chunked) {
-    write(bytes);
-    return;
-  }
-  std::string& out = host_.scratch();
-  out.clear();
-  http::write_chunk_header(out, bytes.size());
-  write(as_bytes(out));
-  write(bytes);
-  write(as_bytes(http::kChunkEnd));
+  write_body_piece(bytes, turn_->framing.body.kind, host_.scratch(),
+                   [this](Bytes part) { write(part); });
 }
 
 void H1Client::send_end(const http::Fields& trailers) {
-  if (turn_->framing.body.kind == BodyLength::Kind::chunked) {
-    std::string& out = host_.scratch();
-    out.clear();
-    http::write_last_chunk(out, trailers);
-    write(as_bytes(out));
-  }
+  write_body_end(trailers, turn_->framing.body.kind, host_.scratch(),
+                 [this](Bytes part) { write(part); });
   turn_->response_done = true;
   host_.loop().defer(*this);
 }

@@ -4,11 +4,11 @@ namespace sluice::proxy {
 
 using admin::Count;
 
-ServerPool::Lease ServerPool::lease(ResponseHandler& handler) {
-  if (H1Backend* connection = idle_.pop_front()) {
+ServerPool::Lease ServerPool::lease(ResponseHandler& handler, Reuse reuse) {
+  if (H1Backend* idle = reuse == Reuse::allowed ? idle_.pop_front() : nullptr) {
     --idle_count_;
-    connection->lease(handler);
-    return {.stream = &connection->stream(), .connected = true, .refusal = {}};
+    idle->lease(handler);
+    return {.stream = &idle->stream(), .connected = true, .refusal = {}};
   }
   if (connections_ >= host_.limits().backend_connections) {
     host_.counters().add(Count::limit_backend_connections);

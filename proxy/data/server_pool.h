@@ -23,7 +23,7 @@ class ServerPool final : public BackendPool, public std::enable_shared_from_this
   ServerPool& operator=(const ServerPool&) = delete;
 
   // The connection that was used last, or a new one.
-  Lease lease(ResponseHandler& handler) override;
+  Lease lease(ResponseHandler& handler, Reuse reuse) override;
   void keep_idle(bool keep) override;
   std::size_t connections() const { return connections_; }
 

@@ -75,7 +75,8 @@ class ScriptedBackend final : public BackendStream {
 
 class ScriptedPool final : public BackendPool {
  public:
-  Lease lease(ResponseHandler& handler) override {
+  Lease lease(ResponseHandler& handler, Reuse reuse) override {
+    reuses.push_back(reuse);
     if (refuse) return {.stream = nullptr, .connected = false, .refusal = "no more"};
     streams.push_back(std::make_unique<ScriptedBackend>());
     streams.back()->handler = &handler;
@@ -84,6 +85,7 @@ class ScriptedPool final : public BackendPool {
   void keep_idle(bool) override {}
 
   std::vector<std::unique_ptr<ScriptedBackend>> streams;
+  std::vector<Reuse> reuses;
   bool connected = true;
   bool refuse = false;
 };
@@ -263,6 +265,8 @@ TEST_F(ExchangeTest, AStaleConnectionRepeatsGetButNeverPost) {
   fail(stream(0), stale);
   EXPECT_EQ(streams(), 2u);
   EXPECT_EQ(failed_, "") << "a server that closed an idle connection has not failed";
+  EXPECT_EQ(pools_[1]->reuses, std::vector{BackendPool::Reuse::fresh})
+      << "the next idle connection may be as dead";
   respond(stream(1), 200, "");
   exchange_.reset();
   client_.log.clear();
