@@ -226,7 +226,11 @@ void StrictOrigin::Loop::shut() {
   std::uint64_t cut = 0;
   for (auto& [fd, connection] : connections_) {
     ssize_t n = recv(fd, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
-    if (connection->busy() || n > 0) ++cut;
+    // A health probe goes to drained servers too, and is nobody's request.
+    const bool probe =
+        !connection->busy() && n > 0 &&
+        std::string_view(buffer_.data(), static_cast<std::size_t>(n)).starts_with("GET /health ");
+    if (!probe && (connection->busy() || n > 0)) ++cut;
   }
   connections_.clear();
   timers_.clear();

@@ -74,6 +74,7 @@ class StrictOrigin {
     std::uint64_t open_connections = 0;
     std::uint64_t held = 0;  // answers that wait for release()
     // Over all stops: requests that had arrived, even in part, and were not answered in full.
+    // Health probes don't count.
     std::uint64_t cut_by_stop = 0;
   };
 
