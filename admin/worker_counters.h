@@ -13,6 +13,7 @@
 
 #include "proxy/base/check.h"
 #include "proxy/base/clock.h"
+#include "proxy/base/single_writer.h"
 
 namespace sluice::admin {
 
@@ -109,7 +110,7 @@ constexpr Count count_for_refusal(int status) {
 class Counter {
  public:
   void add(std::uint64_t n = 1) {
-    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+    base::add_as_single_writer(value_, static_cast<std::int64_t>(n));
   }
   std::uint64_t get() const { return value_.load(std::memory_order_relaxed); }
 

@@ -4,14 +4,10 @@
 #include <utility>
 
 #include "proxy/base/check.h"
+#include "proxy/base/single_writer.h"
 
 namespace sluice::routing {
 namespace {
-
-// A cell has one writer, so its addition needs no atomic read-modify-write.
-void add_one(std::atomic<std::uint64_t>& cell) {
-  cell.store(cell.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-}
 
 std::vector<std::string> names(const Split& split) {
   std::vector<std::string> backends;
@@ -62,7 +58,7 @@ RouteRuntime::RouteRuntime(std::size_t worker_count, std::vector<std::string> ba
 }
 
 void RouteRuntime::count(std::size_t worker, std::size_t share) {
-  add_one((*shares_[share])[worker].requests);
+  base::add_as_single_writer((*shares_[share])[worker].requests, 1);
 }
 
 std::uint64_t RouteRuntime::total(std::size_t share) const {

@@ -50,8 +50,4 @@ void ServiceManager::stopping(std::string_view status) {
   send(fmt::format("STOPPING=1\nSTATUS={}", status));
 }
 
-void ServiceManager::status(std::string_view status) {
-  send(fmt::format("STATUS={}", status));
-}
-
 }  // namespace sluice::proxy

@@ -15,7 +15,6 @@ class ServiceManager {
   void ready(std::string_view status);
   void reloading();
   void stopping(std::string_view status);
-  void status(std::string_view status);
 
  private:
   void send(std::string_view message) const;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "proxy/base/single_writer.h"
 #include "proxy/data/backend_pool.h"
 #include "proxy/data/worker.h"
 #include "proxy/http/error_response.h"
@@ -134,8 +135,8 @@ void Exchange::begin_attempt() {
   }
   backend_ = lease.stream;
   auto& cell = chosen.runtime->cell(worker_.index());
-  cell.running.fetch_add(1, std::memory_order_relaxed);
-  cell.requests_total.fetch_add(1, std::memory_order_relaxed);
+  base::add_as_single_writer(cell.running, 1);
+  base::add_as_single_writer(cell.requests_total, 1);
   attempt_ = lease.connected ? AttemptState::forwarding : AttemptState::connecting;
   const http::ForwardContext context =
       worker_.forward_context(head_, client_.client(), chosen.address, request_id_);
@@ -151,8 +152,8 @@ void Exchange::end_attempt(bool failed) {
   attempt_ = AttemptState::none;
   backend_ = nullptr;
   auto& cell = server().runtime->cell(worker_.index());
-  cell.running.fetch_sub(1, std::memory_order_release);
-  if (failed) cell.failures_total.fetch_add(1, std::memory_order_relaxed);
+  base::add_as_single_writer(cell.running, -1, std::memory_order_release);
+  if (failed) base::add_as_single_writer(cell.failures_total, 1);
 }
 
 void Exchange::advance() {
@@ -236,13 +237,8 @@ void Exchange::on_backend_connected() {
 void Exchange::on_interim_response(http::ResponseHead& head) {
   last_activity_ = worker_.loop().now();
   if (head.status == 101 || ++interim_count_ > kInterimMax) {
-    backend_->cancel();
-    failure_ = BackendFailure{
-        .kind = Kind::bad_response,
-        .nothing_sent = false,
-        .stale_connection = false,
-        .detail = head.status == 101 ? "unsolicited upgrade" : "too many interim responses"};
-    advance();
+    give_up(Kind::bad_response,
+            head.status == 101 ? "unsolicited upgrade" : "too many interim responses");
     return;
   }
   client_.send_interim(head);
@@ -283,6 +279,14 @@ void Exchange::on_response_end(const http::Fields& trailers) {
 
 void Exchange::on_backend_failure(const BackendFailure& failure) {
   failure_ = failure;
+  advance();
+}
+
+// The server has had its chance, by our own judgement.
+void Exchange::give_up(Kind kind, std::string_view detail) {
+  if (attempt_ != AttemptState::none) backend_->cancel();
+  failure_ = BackendFailure{
+      .kind = kind, .nothing_sent = false, .stale_connection = false, .detail = detail};
   advance();
 }
 
@@ -460,12 +464,7 @@ void Exchange::on_timer() {
     }
     return;
   }
-  if (attempt_ != AttemptState::none) backend_->cancel();
-  failure_ = BackendFailure{.kind = Kind::response_timeout,
-                            .nothing_sent = false,
-                            .stale_connection = false,
-                            .detail = {}};
-  advance();
+  give_up(Kind::response_timeout, {});
 }
 
 }  // namespace sluice::proxy

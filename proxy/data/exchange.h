@@ -77,6 +77,7 @@ class Exchange final : public RequestHandler, private ResponseHandler {
   bool choose();         // false: nobody to offer it to (again); the choice stays as it was
   void begin_attempt();
   void end_attempt(bool failed);
+  void give_up(BackendFailure::Kind kind, std::string_view detail);
   bool may_try_another() const;
   void after_failure();
   void forward_held_body();

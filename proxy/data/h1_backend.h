@@ -32,9 +32,6 @@ class H1Backend final : public io::Retired,
                         private Transport::Handler,
                         private BackendStream {
  public:
-  // Bodies beyond this many bytes are read one large buffer at a time.
-  static constexpr std::uint64_t kStreamingBytes = 64 * 1024;
-
   explicit H1Backend(std::shared_ptr<ServerPool> pool);
   ~H1Backend() override;
 

@@ -101,7 +101,6 @@ void H1Client::on_failure(Transport::Failure failure) {
     if (state_ == State::handshaking) {
       host_.counters().listeners[settings_->listener_slot].tls_failed.add();
     }
-    drop_handler();
     linger();  // the alert goes out first
     return;
   }

@@ -44,8 +44,6 @@ class H1Client final : public io::Retired,
   static constexpr Duration kLingerTime = std::chrono::seconds(2);
   // The rest of a request that was answered early is read up to here to keep the connection.
   static constexpr std::uint64_t kDiscardBytesMax = 64 * 1024;
-  // Bodies beyond this many bytes are read one large buffer at a time.
-  static constexpr std::uint64_t kStreamingBytes = 64 * 1024;
 
   H1Client(ConnectionHost& host, std::shared_ptr<const ConnectionSettings> settings,
            Service& service);

@@ -1,7 +1,8 @@
-// What both kinds of HTTP/1 connection do alike: bodies onto the wire, limits out of the
-// configuration.
+// What both kinds of HTTP/1 connection do alike: when a body is read in large pieces, how it goes
+// onto the wire, and limits out of the configuration.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <utility>
 
@@ -12,6 +13,9 @@
 #include "proxy/http/parse_error.h"
 
 namespace sluice::proxy {
+
+// Bodies beyond this many bytes are read one large buffer at a time (Transport::set_streaming()).
+inline constexpr std::uint64_t kStreamingBytes = 64 * 1024;
 
 inline http::HeadLimits head_limits(const conf::Limits& limits) {
   return {.request_line_bytes = limits.request_line_bytes,

@@ -25,7 +25,6 @@ class ServerPool final : public BackendPool, public std::enable_shared_from_this
   // The connection that was used last, or a new one.
   Lease lease(ResponseHandler& handler, Reuse reuse) override;
   void keep_idle(bool keep) override;
-  std::size_t connections() const { return connections_; }
 
   // For H1Backend.
   void on_idle(H1Backend& connection);

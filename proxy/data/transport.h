@@ -24,7 +24,7 @@ class Transport final : private io::Socket::Handler,
     unreachable,  // connect: no way there, or no answer
     local,        // connect: this machine has no descriptor, port or memory for it
     broken,       // reset, or another socket error
-    tls,          // the handshake or a record failed; tls_failure() says why
+    tls,          // the handshake or a record failed
   };
 
   class Handler {
@@ -70,12 +70,9 @@ class Transport final : private io::Socket::Handler,
   // close_notify, which a TLS peer sees as a truncation.
   void terminate(io::Socket::Ending ending = io::Socket::Ending::orderly);
 
-  bool is_open() const { return socket_.is_open() && (!tls_ || tls_->handshake_done()); }
   bool terminated() const { return socket_.terminated(); }
-  bool finished() const { return finished_; }
   bool is_tls() const { return tls_ != nullptr; }
   tls::SessionInfo tls_info() const { return tls_ ? tls_->info() : tls::SessionInfo{}; }
-  std::string_view tls_failure() const { return tls_ ? tls_->failure() : std::string_view{}; }
   int fd() const { return socket_.fd(); }
   io::Loop& loop() { return socket_.loop(); }
 

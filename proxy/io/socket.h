@@ -71,7 +71,6 @@ class Socket final : public CompletionTarget, private Flushable {
   // Stops everything, waits for it, closes. Unsent output is dropped. Idempotent.
   void terminate(Ending ending = Ending::orderly);
 
-  bool is_open() const { return phase_ == Phase::open; }
   bool terminated() const { return phase_ == Phase::joining || phase_ == Phase::closed; }
   int fd() const { return fd_; }
   Loop& loop() { return loop_; }
