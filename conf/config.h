@@ -29,6 +29,12 @@ struct Timeouts {
   Duration exchange = Duration::zero();  // whole exchange; zero: no limit
 };
 
+enum class HttpVersion : std::uint8_t { http1, http2 };
+// Sent before the first byte of a connection to a server, to say who the client is.
+enum class ProxyProtocol : std::uint8_t { off, v1, v2 };
+// How the client's address is told to servers.
+enum class ForwardedFields : std::uint8_t { both, x_forwarded, forwarded };
+
 struct Limits {
   std::uint64_t request_line_bytes = 8 * 1024;
   std::uint64_t field_line_bytes = 8 * 1024;
@@ -40,6 +46,12 @@ struct Limits {
   std::uint64_t requests_per_connection = 100'000;
   std::uint64_t backend_idle_connections = 64;  // per server and worker
   std::uint64_t backend_connections = 1024;     // per server and worker
+  std::uint64_t client_streams = 100;           // at a time on one HTTP/2 client connection
+  std::uint64_t backend_streams = 100;          // at a time on one HTTP/2 connection to a server
+  // Bytes a second, over the time in which we wait for them, after a grace of 10 s; 0: no limit.
+  std::uint64_t request_rate_min = 240;   // of a request's body; not of gRPC and tunnels
+  std::uint64_t response_rate_min = 240;  // that a client takes of a response
+  std::uint64_t retry_body_bytes = 64 * 1024;  // of a request's body, kept for another attempt
 };
 
 struct TlsListener {
@@ -54,6 +66,14 @@ struct Listener {
   Address address;
   std::optional<TlsListener> tls;
   std::vector<AddressBlock> trusted_proxies;  // peers whose X-Forwarded-* are believed
+  // What clients may speak: by ALPN with TLS, HTTP/2 by prior knowledge without. Not both false.
+  bool http1 = true;
+  bool http2 = false;  // default: true with TLS
+  // Peers that begin with a PROXY header, v1 or v2, and must; from others it is refused.
+  std::vector<AddressBlock> proxy_protocol_from;
+  ForwardedFields forwarded = ForwardedFields::both;
+  Timeouts timeouts;  // the file's, with what the listener says in their place
+  Limits limits;      // likewise
   int line = 0;  // of its table in Config::file, for messages; 0: made without a file
 };
 
@@ -76,10 +96,22 @@ struct Server {
   bool operator==(const Server&) const = default;
 };
 
+// Connections to servers speak TLS 1.3 or 1.2.
+struct BackendTls {
+  std::string ca_file;      // PEM; required unless `verify` is false
+  std::string server_name;  // that certificates must be good for; empty: the server's address
+  bool verify = true;
+  int line = 0;  // of its table in Config::file, for messages; 0: made without a file
+  bool operator==(const BackendTls&) const = default;
+};
+
 struct Backend {
   std::string name;
   std::vector<Server> servers;
   std::optional<HealthCheck> health;  // nullopt: not probed, taken as up
+  HttpVersion protocol = HttpVersion::http1;
+  std::optional<BackendTls> tls;  // nullopt: plain; HTTP/2 by prior knowledge
+  ProxyProtocol send_proxy_protocol = ProxyProtocol::off;  // not with HTTP/2
 };
 
 struct WeightedBackend {
@@ -93,6 +125,10 @@ struct Route {
   std::vector<std::string> hosts;  // exact or `*.suffix`, lower case; empty: any host
   std::string path_prefix = "/";   // matches whole path segments
   std::vector<WeightedBackend> split;
+  std::vector<std::string> upgrades = {"websocket"};  // protocols that clients may switch to
+  bool allow_connect = false;                         // CONNECT, forwarded to the backend's server
+  Timeouts timeouts;  // the file's, with what the route says in their place
+  Limits limits;      // likewise; a route has no say in what is decided before it is known
 };
 
 struct Admin {
