@@ -52,6 +52,7 @@ struct Control::Running {
 // One reload on its way from the file to the workers.
 struct Reload {
   std::shared_ptr<const conf::Config> config;
+  ServerSettingsTablePtr servers;
   Listeners::Prepared listeners;
   std::shared_ptr<AccessLog> access_log;
   std::vector<std::string> errors;
@@ -59,6 +60,14 @@ struct Reload {
 };
 
 namespace {
+
+ServerSettingsTablePtr settings_of(const conf::Config& config) {
+  auto table = std::make_shared<ServerSettingsTable>();
+  for (const conf::Backend& backend : config.backends) {
+    table->push_back(std::make_shared<const ServerSettings>(settings_without_tls(backend)));
+  }
+  return table;
+}
 
 std::expected<std::shared_ptr<AccessLog>, std::string> open_access_log(const conf::Config& config,
                                                                        std::size_t workers) {
@@ -110,6 +119,7 @@ std::expected<void, std::vector<std::string>> Control::start() {
   loop_ = &running_->reactor.loop();
   auto prepared = running_->listeners.prepare(*config_);
   if (!prepared) return std::unexpected(std::move(prepared.error()));
+  servers_ = settings_of(*config_);
   auto log = open_access_log(*config_, worker_count);
   if (!log) return std::unexpected(std::vector{log.error()});
   access_log_ = std::move(*log);
@@ -119,11 +129,11 @@ std::expected<void, std::vector<std::string>> Control::start() {
   }
 
   auto snapshot = running_->registry.build(config_, state_, ++epoch_);
-  if (const auto started = running_->workers.start(snapshot, access_log_); !started) {
+  if (const auto started = running_->workers.start(snapshot, servers_, access_log_); !started) {
     return std::unexpected(std::vector{started.error()});
   }
   running_->publisher.started_with(snapshot);
-  running_->health.watch(*snapshot);
+  running_->health.watch(*snapshot, *servers_);
   running_->endpoint = std::make_unique<AdminEndpoint>(ControlParts{
       config_, state_, running_->workers, running_->publisher, running_->health, running_->changes,
       running_->listeners, running_->reactor, own_counters_, started_});
@@ -186,8 +196,8 @@ void Control::become_ready(std::string why) {
 
 void Control::publish() {
   auto snapshot = running_->registry.build(config_, state_, ++epoch_);
-  running_->publisher.publish(snapshot);
-  running_->health.watch(*snapshot);
+  running_->publisher.publish(snapshot, servers_);
+  running_->health.watch(*snapshot, *servers_);
 }
 
 void Control::on_adopted(std::size_t worker, std::uint64_t epoch) {
@@ -240,6 +250,7 @@ void Control::reload() {
           return;
         }
         reload->listeners = std::move(*prepared);
+        reload->servers = settings_of(*reload->config);
         auto log = open_access_log(*reload->config, workers);
         if (!log) {
           reload->errors.push_back(log.error());
@@ -296,6 +307,7 @@ void Control::finish_reload(std::shared_ptr<Reload> reload) {
                     {{"reason", "workers and state_directory are read at start only"}});
         }
         config_ = reload->config;
+        servers_ = reload->servers;
         running_->reactor.use_config(config_);
         if (shutting_down_) return true;  // no listener is opened on the way out
         running_->listeners.commit(std::move(reload->listeners), running_->workers,

@@ -66,6 +66,7 @@ class Control final : private WorkerObserver {
   void join();
 
   std::shared_ptr<const conf::Config> config_;
+  ServerSettingsTablePtr servers_;  // of config_'s backends
   const std::string config_path_;
   const OnReady on_ready_;
   const WallTime started_;

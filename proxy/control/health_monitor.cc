@@ -10,12 +10,13 @@ namespace sluice::proxy {
 class HealthMonitor::Watched final : private ResponseHandler {
  public:
   Watched(HealthMonitor& monitor, const routing::SnapshotServer& server,
-          const conf::HealthCheck& check)
+          const conf::HealthCheck& check, std::shared_ptr<const ServerSettings> settings)
       : monitor_(monitor),
         key_(server.key),
         address_(server.address),
         runtime_(server.runtime),
-        pool_(std::make_shared<ServerPool>(monitor.host_, server.address)),
+        settings_(std::move(settings)),
+        pool_(make_pool(monitor.host_, server.address, settings_)),
         since_(monitor.host_.loop().wall_now()),
         tracker_(check, monitor.host_.loop().now(),
                  std::hash<std::string>{}(server.key.to_string())),
@@ -31,7 +32,8 @@ class HealthMonitor::Watched final : private ResponseHandler {
   bool is(const routing::SnapshotServer& server) const {
     return address_ == server.address && runtime_ == server.runtime;
   }
-  void configure(const conf::HealthCheck& check) {
+  void configure(const conf::HealthCheck& check, std::shared_ptr<const ServerSettings> settings) {
+    if (settings != settings_) use(std::move(settings));
     tracker_.on_config(check, now());
     publish();
   }
@@ -60,12 +62,24 @@ class HealthMonitor::Watched final : private ResponseHandler {
  private:
   TimePoint now() const { return monitor_.host_.loop().now(); }
 
+  void use(std::shared_ptr<const ServerSettings> settings) {
+    if (settings->protocol == settings_->protocol) {
+      pool_->use_settings(settings);
+    } else {
+      pool_ = make_pool(monitor_.host_, address_, settings);
+      pool_->keep_idle(false);
+    }
+    settings_ = std::move(settings);
+  }
+
   void reschedule() { monitor_.host_.loop().timers().arm(schedule_, tracker_.next_probe_at()); }
 
   void start_probe() {
     tracker_.on_probe_started(now());
     schedule_.cancel();
-    const BackendPool::Lease lease = pool_->lease(*this, BackendPool::Reuse::fresh);
+    const BackendPool::Lease lease = pool_->lease(
+        *this,
+        {.reuse = BackendPool::Reuse::fresh, .connect_timeout = monitor_.host_.timeouts().connect});
     if (!lease.stream) {
       // Our own shortage says nothing about the server.
       tracker_.on_probe_abandoned(now());
@@ -144,7 +158,8 @@ class HealthMonitor::Watched final : private ResponseHandler {
   const routing::ServerKey key_;
   const Address address_;
   const std::shared_ptr<routing::ServerRuntime> runtime_;
-  const std::shared_ptr<ServerPool> pool_;
+  std::shared_ptr<const ServerSettings> settings_;
+  std::shared_ptr<BackendPool> pool_;
   WallTime since_;  // when the status became what it is
   std::optional<WallTime> last_error_at_;
   health::Tracker tracker_;
@@ -161,7 +176,7 @@ HealthMonitor::HealthMonitor(ConnectionHost& host) : host_(host) {
 
 HealthMonitor::~HealthMonitor() = default;
 
-void HealthMonitor::watch(const routing::Snapshot& snapshot) {
+void HealthMonitor::watch(const routing::Snapshot& snapshot, const ServerSettingsTable& servers) {
   if (stopped_) return;
   std::map<routing::ServerKey, std::unique_ptr<Watched>> before = std::move(watched_);
   watched_.clear();
@@ -172,10 +187,10 @@ void HealthMonitor::watch(const routing::Snapshot& snapshot) {
       if (!check) {
         server.runtime->up.store(true, std::memory_order_relaxed);
       } else if (found != before.end() && found->second->is(server)) {
-        found->second->configure(*check);
+        found->second->configure(*check, servers[i]);
         watched_.emplace(server.key, std::move(found->second));
       } else {
-        watched_.emplace(server.key, std::make_unique<Watched>(*this, server, *check));
+        watched_.emplace(server.key, std::make_unique<Watched>(*this, server, *check, servers[i]));
       }
     }
   }

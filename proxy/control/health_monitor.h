@@ -11,7 +11,8 @@
 
 #include "health/probe.h"
 #include "health/tracker.h"
-#include "proxy/data/server_pool.h"
+#include "proxy/data/backend_pool.h"
+#include "proxy/data/connection_host.h"
 #include "proxy/data/stream.h"
 #include "routing/snapshot.h"
 
@@ -22,8 +23,8 @@ class HealthMonitor {
   explicit HealthMonitor(ConnectionHost& host);
   ~HealthMonitor();
 
-  // The servers are those of this snapshot from now on.
-  void watch(const routing::Snapshot& snapshot);
+  // The servers are those of this snapshot from now on, reached as `servers` says by backend.
+  void watch(const routing::Snapshot& snapshot, const ServerSettingsTable& servers);
   // A worker's connect failed, and it has taken the server out. `runtime` tells whether it is the
   // server that has this name now.
   void on_connect_failed(const routing::ServerKey& server,

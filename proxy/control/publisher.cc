@@ -34,10 +34,12 @@ void Publisher::started_with(std::shared_ptr<const routing::Snapshot> snapshot) 
   recent_.push_back(std::move(snapshot));
 }
 
-void Publisher::publish(std::shared_ptr<const routing::Snapshot> snapshot) {
+void Publisher::publish(std::shared_ptr<const routing::Snapshot> snapshot,
+                        ServerSettingsTablePtr servers) {
   SLUICE_CHECK(snapshot->epoch > current()->epoch);
   recent_.push_back(snapshot);
-  workers_.post_all([snapshot](Worker& worker, Reactor&) { worker.adopt(snapshot); });
+  workers_.post_all(
+      [snapshot, servers](Worker& worker, Reactor&) { worker.adopt(snapshot, servers); });
 }
 
 void Publisher::when_adopted(Duration timeout, OnAdopted then) {

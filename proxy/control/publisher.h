@@ -24,7 +24,7 @@ class Publisher {
   ~Publisher();
 
   // Publishes; the workers adopt at the top of their loops. `first` was adopted at their start.
-  void publish(std::shared_ptr<const routing::Snapshot> snapshot);
+  void publish(std::shared_ptr<const routing::Snapshot> snapshot, ServerSettingsTablePtr servers);
   void started_with(std::shared_ptr<const routing::Snapshot> snapshot);
   // Calls back, never from inside, when every worker runs the snapshot that is current now, or
   // after `timeout` with those that don't.

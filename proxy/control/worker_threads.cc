@@ -19,14 +19,15 @@ WorkerThreads::WorkerThreads(std::size_t count, ConnectionCount& connections,
 WorkerThreads::~WorkerThreads() = default;
 
 std::expected<void, std::string> WorkerThreads::start(
-    std::shared_ptr<const routing::Snapshot> snapshot, std::shared_ptr<AccessLog> access_log) {
+    std::shared_ptr<const routing::Snapshot> snapshot, ServerSettingsTablePtr servers,
+    std::shared_ptr<AccessLog> access_log) {
   std::expected<void, std::string> outcome;
   for (std::size_t i = 0; i < threads_.size(); ++i) {
     std::promise<std::expected<void, std::string>> started;
     auto result = started.get_future();
     // Moved on, so that the thread holds neither for longer than its worker does.
-    threads_[i].thread = std::thread([&, i, first = snapshot, log = access_log]() mutable {
-      serve(i, std::move(first), std::move(log),
+    threads_[i].thread = std::thread([&, i, first = snapshot, servers, log = access_log]() mutable {
+      serve(i, std::move(first), std::move(servers), std::move(log),
             [&started](auto value) { started.set_value(value); });
     });
     outcome = result.get();
@@ -41,7 +42,7 @@ std::expected<void, std::string> WorkerThreads::start(
 }
 
 void WorkerThreads::serve(std::size_t index, std::shared_ptr<const routing::Snapshot> snapshot,
-                          std::shared_ptr<AccessLog> access_log,
+                          ServerSettingsTablePtr servers, std::shared_ptr<AccessLog> access_log,
                           std::function<void(std::expected<void, std::string>)> started) {
   pthread_setname_np(pthread_self(), ("worker-" + std::to_string(index)).c_str());
   auto ring = io::make_uring_ring();
@@ -52,7 +53,7 @@ void WorkerThreads::serve(std::size_t index, std::shared_ptr<const routing::Snap
   Reactor reactor(std::move(*ring), *counters_[index], connections_, snapshot->config);
   {
     Worker worker(index, reactor, std::move(access_log), observer_);
-    worker.adopt(std::move(snapshot));
+    worker.adopt(std::move(snapshot), std::move(servers));
     Thread& self = threads_[index];
     self.loop = &reactor.loop();
     self.worker = &worker;

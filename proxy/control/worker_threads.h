@@ -25,6 +25,7 @@ class WorkerThreads {
   // Starts all threads and waits until each has its ring. `snapshot` is adopted before anything
   // else. The error is a sentence.
   std::expected<void, std::string> start(std::shared_ptr<const routing::Snapshot> snapshot,
+                                         ServerSettingsTablePtr servers,
                                          std::shared_ptr<AccessLog> access_log);
   std::size_t size() const { return counters_.size(); }
   // Runs `task` on that worker's thread; dropped once the worker has left.
@@ -45,7 +46,7 @@ class WorkerThreads {
     Reactor* reactor = nullptr;
   };
   void serve(std::size_t index, std::shared_ptr<const routing::Snapshot> snapshot,
-             std::shared_ptr<AccessLog> access_log,
+             ServerSettingsTablePtr servers, std::shared_ptr<AccessLog> access_log,
              std::function<void(std::expected<void, std::string>)> started);
 
   ConnectionCount& connections_;

@@ -99,6 +99,16 @@ bool Exchange::route_request() {
   return true;
 }
 
+const conf::Timeouts& Exchange::timeouts() const {
+  const conf::Config& config = *snapshot_->snapshot->config;
+  return routed_ ? config.routes[route_].timeouts : config.timeouts;
+}
+
+const conf::Limits& Exchange::limits() const {
+  const conf::Config& config = *snapshot_->snapshot->config;
+  return routed_ ? config.routes[route_].limits : config.limits;
+}
+
 const routing::SnapshotServer& Exchange::server() const {
   return snapshot_->snapshot->backends[choice_.backend].servers[*choice_.server];
 }
@@ -127,8 +137,12 @@ void Exchange::begin_attempt() {
   const routing::SnapshotServer& chosen = server();
   tried_.push_back(chosen.runtime.get());
   request_forwarded_ = false;
-  const auto reuse = stale_before_ ? BackendPool::Reuse::fresh : BackendPool::Reuse::allowed;
-  const auto lease = snapshot_->pools[choice_.backend][*choice_.server]->lease(*this, reuse);
+  const BackendPool::Wish wish{
+      .reuse = stale_before_ ? BackendPool::Reuse::fresh : BackendPool::Reuse::allowed,
+      .connect_timeout = timeouts().connect,
+      .client = &client_.client(),
+      .tunnel = head_.asks_for_tunnel()};
+  const auto lease = snapshot_->pools[choice_.backend][*choice_.server]->lease(*this, wish);
   if (!lease.stream) {
     answer(503, "connection_limit_reached", lease.refusal);
     return;
@@ -286,14 +300,14 @@ void Exchange::on_backend_failure(const BackendFailure& failure) {
 void Exchange::give_up(Kind kind, std::string_view detail) {
   if (attempt_ != AttemptState::none) backend_->cancel();
   failure_ = BackendFailure{
-      .kind = kind, .nothing_sent = false, .stale_connection = false, .detail = detail};
+      .kind = kind, .unprocessed = false, .stale_connection = false, .detail = detail};
   advance();
 }
 
 bool Exchange::may_try_another() const {
   if (tried_.size() >= kAttemptsMax || response_state_ != ResponseState::waiting) return false;
   if (failure_->kind == Kind::no_socket) return false;  // it would be no better elsewhere
-  if (failure_->nothing_sent) return true;
+  if (failure_->unprocessed) return true;
   // Nothing tells whether the server acted on it, so only what may be done twice is done again.
   return failure_->stale_connection && http::is_idempotent(head_.method) && request_bytes_ == 0 &&
          request_state_ == RequestState::complete;
@@ -306,7 +320,7 @@ void Exchange::after_failure() {
   if (is_connect_failure(failure.kind)) worker_.report_connect_failed(*snapshot_, choice_);
   end_attempt(failure.kind != Kind::no_socket);
   // A server that merely closed an idle connection is as good as before.
-  if (failure.stale_connection && !failure.nothing_sent) {
+  if (failure.stale_connection && !failure.unprocessed) {
     tried_.back() = nullptr;
     stale_before_ = true;
   }

@@ -86,6 +86,9 @@ class Exchange final : public RequestHandler, private ResponseHandler {
   void refuse_large_body();
   void drop_attempt();
   void finish(std::string_view outcome);
+  // The route's, or the file's while there is none.
+  const conf::Timeouts& timeouts() const;
+  const conf::Limits& limits() const;
   TimePoint deadline() const;
   void rearm_timer();
   bool output_moves() const;

@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "proxy/data/h1_output.h"
-#include "proxy/data/server_pool.h"
+#include "proxy/data/h1_pool.h"
 #include "proxy/http/h1_writer.h"
 
 namespace sluice::proxy {
@@ -13,7 +13,7 @@ using http::BodyLength;
 using http::HeadStatus;
 using Kind = BackendFailure::Kind;
 
-H1Backend::H1Backend(std::shared_ptr<ServerPool> pool)
+H1Backend::H1Backend(std::shared_ptr<H1Pool> pool)
     : pool_(std::move(pool)),
       host_(pool_->host()),
       transport_(host_.loop(), *this),
@@ -22,10 +22,11 @@ H1Backend::H1Backend(std::shared_ptr<ServerPool> pool)
 
 H1Backend::~H1Backend() = default;
 
-bool H1Backend::connect(const Address& address, ResponseHandler& handler) {
-  if (transport_.connect(address) != Transport::Failure::none) return false;
+bool H1Backend::connect(const Address& address, const BackendPool::Wish& wish,
+                        ResponseHandler& handler) {
+  if (transport_.connect(address, {}) != Transport::Failure::none) return false;
   begin_turn(handler);
-  host_.loop().timers().arm(timer_, host_.loop().now() + host_.timeouts().connect);
+  host_.loop().timers().arm(timer_, host_.loop().now() + wish.connect_timeout);
   return true;
 }
 
@@ -192,7 +193,7 @@ void H1Backend::on_failure(Transport::Failure failure) {
 void H1Backend::fail(Kind kind, std::string_view detail) {
   const BackendFailure failure{
       .kind = kind,
-      .nothing_sent = state_ == State::connecting,
+      .unprocessed = state_ == State::connecting,
       .stale_connection = kind == Kind::closed && served_before_ && !turn_->any_byte,
       .detail = detail};
   ResponseHandler* handler = handler_;

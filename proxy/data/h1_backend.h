@@ -1,6 +1,6 @@
 // H1Backend: one HTTP/1.1 connection to a server, leased to one exchange at a time.
 //
-// Owns itself: made by its ServerPool, freed when its socket is closed. A connection on which
+// Owns itself: made by its H1Pool, freed when its socket is closed. A connection on which
 // anything was out of order (bytes after the end, a malformed or cut response, a request not sent
 // whole) is never pooled again.
 //
@@ -15,6 +15,7 @@
 #include <string>
 
 #include "proxy/base/intrusive_list.h"
+#include "proxy/data/backend_pool.h"
 #include "proxy/data/connection_host.h"
 #include "proxy/data/stream.h"
 #include "proxy/data/transport.h"
@@ -24,7 +25,7 @@
 
 namespace sluice::proxy {
 
-class ServerPool;
+class H1Pool;
 struct IdleListTag;
 
 class H1Backend final : public io::Retired,
@@ -32,11 +33,11 @@ class H1Backend final : public io::Retired,
                         private Transport::Handler,
                         private BackendStream {
  public:
-  explicit H1Backend(std::shared_ptr<ServerPool> pool);
+  explicit H1Backend(std::shared_ptr<H1Pool> pool);
   ~H1Backend() override;
 
   // Begins to connect, leased to `handler`. False: it could not even begin; free it.
-  bool connect(const Address& address, ResponseHandler& handler);
+  bool connect(const Address& address, const BackendPool::Wish& wish, ResponseHandler& handler);
   // Precondition: idle.
   void lease(ResponseHandler& handler);
   BackendStream& stream() { return *this; }
@@ -89,7 +90,7 @@ class H1Backend final : public io::Retired,
   void write(Bytes bytes);
   void terminate();
 
-  std::shared_ptr<ServerPool> pool_;
+  std::shared_ptr<H1Pool> pool_;
   ConnectionHost& host_;
   Transport transport_;
   io::Timer timer_;                     // connect; idle

@@ -22,7 +22,8 @@ namespace sluice::proxy {
 
 // Who the client is, as far as its connection tells. Lives as long as the stream.
 struct ClientInfo {
-  Address peer;
+  Address peer;              // as the PROXY header has it, where there was one
+  Address local;             // where it connected to; likewise
   std::string_view peer_ip;  // without port; empty for a Unix socket
   std::string_view listener;
   bool is_tls = false;
@@ -72,6 +73,10 @@ class ClientStream {
   ~ClientStream() = default;
 };
 
+// Of a request that asks for a tunnel, no body comes before the response that opens it; any other
+// response ends the request, without on_request_end(). In an open tunnel on_request_end() and
+// send_end() are the halves' ends.
+//
 // Makes the handler of a request. `head` stays good until the handler is gone; `complete` says
 // that no body will come (on_request_end() isn't called then).
 class Service {
@@ -91,14 +96,15 @@ struct BackendFailure {
     connect_refused,
     connect_failed,
     connect_timeout,
-    no_socket,  // this machine has none left, or the pool's limit is reached; `detail` says which
-    closed,     // ended or broke before the response was whole
+    no_socket,    // this machine has none left, or the pool's limit is reached; `detail` says which
+    closed,       // ended, broke or was reset before the response was whole
+    turned_away,  // REFUSED_STREAM, or above the last stream of a GOAWAY
     bad_response,  // not HTTP as RFC 9112 has it; `detail` says what
     response_timeout,
   };
   Kind kind = Kind::closed;
-  // True: not one byte of the request can have reached the server.
-  bool nothing_sent = false;
+  // True: the server can't have acted on the request: nothing was sent, or it said so itself.
+  bool unprocessed = false;
   // True: no byte of a response has come, on a connection that had served before: the server may
   // just have given up an idle connection.
   bool stale_connection = false;

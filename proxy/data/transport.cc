@@ -36,7 +36,7 @@ Transport::Failure connect_failure(int error) {
 
 }  // namespace
 
-Transport::Failure Transport::connect(const Address& address) {
+Transport::Failure Transport::connect(const Address& address, const Connect&) {
   const int error = socket_.connect(address);
   if (error != 0) return connect_failure(error);
   socket_.resume_receiving();

@@ -8,6 +8,7 @@
 
 #include "proxy/base/bytes.h"
 #include "proxy/io/socket.h"
+#include "tls/client_session.h"
 #include "tls/session.h"
 
 namespace sluice::proxy {
@@ -50,8 +51,19 @@ class Transport final : private io::Socket::Handler,
 
   // Takes over an accepted socket; `tls` null for plain. Receiving starts at once.
   void accept(int fd, const tls::ServerContext* tls);
-  // Failure::none, or why it could not even begin.
-  Failure connect(const Address& address);
+  // An accepted plain connection goes on in TLS. `first` is the part of it that has come already;
+  // the handler hears of what it holds before this returns.
+  void start_tls(const tls::ServerContext& tls, Bytes first);
+  struct Connect {
+    const tls::ClientContext* tls = nullptr;  // null: plain
+    std::string server_name;                  // for TLS: see tls::ClientSession
+    tls::SavedSession session;                // of an earlier connection, if any
+    std::string preamble;                     // sent before anything else, and before TLS
+  };
+  // Failure::none, or why it could not even begin. on_open() once bytes may be written.
+  Failure connect(const Address& address, const Connect& how);
+  // Of a connection that we opened; null: none has come since the last call.
+  tls::SavedSession take_saved_session();
 
   void write(Bytes bytes);
   std::size_t buffered() const { return plain_.bytes() + socket_.buffered(); }

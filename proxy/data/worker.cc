@@ -4,7 +4,6 @@
 #include <sys/random.h>
 
 #include "proxy/data/exchange.h"
-#include "proxy/data/server_pool.h"
 
 namespace sluice::proxy {
 
@@ -21,37 +20,45 @@ std::uint64_t random_bits() {
 }  // namespace
 
 Worker::Worker(std::size_t index, Reactor& reactor, std::shared_ptr<AccessLog> access_log,
-               WorkerObserver& observer, MakePool make_pool)
+               WorkerObserver& observer, MakePool make)
     : index_(index),
       reactor_(reactor),
       access_log_(std::move(access_log)),
       observer_(observer),
-      make_pool_(std::move(make_pool)),
+      make_pool_(std::move(make)),
       picker_(index),
       request_id_prefix_(random_bits()) {
 }
 
 Worker::~Worker() = default;
 
-std::shared_ptr<BackendPool> Worker::make_server_pool(ConnectionHost& host, const Address& server) {
-  return std::make_shared<ServerPool>(host, server);
+Worker::Pool Worker::pool_for(const routing::SnapshotServer& server,
+                              const std::shared_ptr<const ServerSettings>& settings) {
+  const auto found = pools_.find(server.runtime.get());
+  if (found == pools_.end() || found->second.settings->protocol != settings->protocol) {
+    return {make_pool_(reactor_, server.address, settings), settings};
+  }
+  if (found->second.settings != settings) found->second.pool->use_settings(settings);
+  return {found->second.pool, settings};
 }
 
-void Worker::adopt(std::shared_ptr<const routing::Snapshot> snapshot) {
+void Worker::adopt(std::shared_ptr<const routing::Snapshot> snapshot,
+                   ServerSettingsTablePtr servers) {
+  SLUICE_CHECK(servers->size() == snapshot->backends.size());
   auto adopted = std::make_shared<AdoptedSnapshot>();
-  std::unordered_map<const routing::ServerRuntime*, std::shared_ptr<BackendPool>> pools;
-  for (const routing::SnapshotBackend& backend : snapshot->backends) {
+  Pools pools;
+  for (std::size_t i = 0; i < snapshot->backends.size(); ++i) {
     auto& row = adopted->pools.emplace_back();
-    for (const routing::SnapshotServer& server : backend.servers) {
-      const auto found = pools_.find(server.runtime.get());
-      auto pool = found != pools_.end() ? found->second : make_pool_(reactor_, server.address);
-      pool->keep_idle(!server.draining);
-      pools.emplace(server.runtime.get(), pool);
-      row.push_back(std::move(pool));
+    for (const routing::SnapshotServer& server : snapshot->backends[i].servers) {
+      Pool pool = pool_for(server, (*servers)[i]);
+      pool.pool->keep_idle(!server.draining);
+      row.push_back(pool.pool);
+      pools.emplace(server.runtime.get(), std::move(pool));
     }
   }
-  for (const auto& [runtime, pool] : pools_) {
-    if (!pools.contains(runtime)) pool->keep_idle(false);
+  for (const auto& [runtime, old] : pools_) {
+    const auto kept = pools.find(runtime);
+    if (kept == pools.end() || kept->second.pool != old.pool) old.pool->keep_idle(false);
   }
   pools_ = std::move(pools);
   picker_.adopt(*snapshot);
@@ -63,7 +70,7 @@ void Worker::adopt(std::shared_ptr<const routing::Snapshot> snapshot) {
 }
 
 void Worker::close_pools() {
-  for (const auto& [runtime, pool] : pools_) pool->keep_idle(false);
+  for (const auto& [runtime, pool] : pools_) pool.pool->keep_idle(false);
 }
 
 std::unique_ptr<RequestHandler> Worker::on_request(http::RequestHead& head, bool complete,

@@ -37,16 +37,17 @@ class WorkerObserver {
 
 class Worker final : private Service {
  public:
-  // Makes the pool of a server that has none yet.
-  using MakePool =
-      std::function<std::shared_ptr<BackendPool>(ConnectionHost& host, const Address& server)>;
+  // Makes the pool of a server that has none yet: make_pool(), or a test's own.
+  using MakePool = std::function<std::shared_ptr<BackendPool>(
+      ConnectionHost& host, const Address& server, std::shared_ptr<const ServerSettings> settings)>;
 
   Worker(std::size_t index, Reactor& reactor, std::shared_ptr<AccessLog> access_log,
-         WorkerObserver& observer, MakePool make_pool = make_server_pool);
+         WorkerObserver& observer, MakePool make = make_pool);
   ~Worker();
 
   // --- On the worker's thread ---------------------------------------------------------------
-  void adopt(std::shared_ptr<const routing::Snapshot> snapshot);
+  // `servers`: of the snapshot's backends, in their order.
+  void adopt(std::shared_ptr<const routing::Snapshot> snapshot, ServerSettingsTablePtr servers);
   void use_access_log(std::shared_ptr<AccessLog> access_log) {
     access_log_ = std::move(access_log);
   }
@@ -70,7 +71,6 @@ class Worker final : private Service {
   void finish_exchange(const AccessRecord& record);
 
  private:
-  static std::shared_ptr<BackendPool> make_server_pool(ConnectionHost& host, const Address& server);
   std::unique_ptr<RequestHandler> on_request(http::RequestHead& head, bool complete,
                                              ClientStream& stream) override;
   void on_refused(const http::RequestHead& head, const ClientInfo& client, int status,
@@ -85,8 +85,16 @@ class Worker final : private Service {
   const MakePool make_pool_;
   routing::Picker picker_;
   AdoptedSnapshotPtr adopted_;
-  // By server, of the adopted snapshot.
-  std::unordered_map<const routing::ServerRuntime*, std::shared_ptr<BackendPool>> pools_;
+  struct Pool {
+    std::shared_ptr<BackendPool> pool;
+    std::shared_ptr<const ServerSettings> settings;
+  };
+  using Pools = std::unordered_map<const routing::ServerRuntime*, Pool>;
+  // The server's pool so far, if it will do for `settings`, or a new one.
+  Pool pool_for(const routing::SnapshotServer& server,
+                const std::shared_ptr<const ServerSettings>& settings);
+
+  Pools pools_;              // by server, of the adopted snapshot
   std::string server_text_;  // of forward_context()
   std::uint64_t request_id_prefix_;
   std::uint64_t request_id_next_ = 0;

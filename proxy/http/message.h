@@ -27,6 +27,7 @@ enum class FieldId : std::uint8_t {
   expect,
   forwarded,
   host,
+  http2_settings,
   keep_alive,
   location,
   max_forwards,
@@ -34,6 +35,9 @@ enum class FieldId : std::uint8_t {
   proxy_authorization,
   proxy_connection,
   proxy_status,
+  sec_websocket_accept,
+  sec_websocket_key,
+  sec_websocket_version,
   server,
   set_cookie,
   te,
@@ -85,6 +89,8 @@ class Fields {
     append(name, value, field_id(name));
   }
   void append(std::string_view name, std::string_view value, FieldId id);
+  // The same with the name made lower case, as HTTP/2 wants it (RFC 9113 §8.2.1).
+  void append_lower(std::string_view name, std::string_view value, FieldId id);
   std::size_t size() const { return entries_.size(); }
   bool empty() const { return entries_.empty(); }
   Field operator[](std::size_t index) const {
@@ -166,6 +172,7 @@ struct BodyLength {
     known,        // exactly `bytes`
     chunked,      // until its own end mark (an HTTP/2 body without content-length too)
     until_close,  // responses only: until the server closes
+    tunnel,       // opaque bytes, both ways, once a response has opened the tunnel
   };
   Kind kind = Kind::none;
   std::uint64_t bytes = 0;
@@ -178,12 +185,18 @@ struct RequestHead {
   std::string scheme;
   std::string authority;  // Host or :authority, lower case, checked; port kept
   std::string target;  // origin form (path and query) or "*"; checked, as it came. Of CONNECT: ""
+  // What the client asks to switch to, lower case: `websocket`, from Upgrade (RFC 9110 §7.8) or
+  // :protocol (RFC 8441 §4). Its request is a GET here, whatever the version. Empty: nothing.
+  std::string protocol;
   Version version = Version::http_1_1;
   Fields fields;
   BodyLength body;
   bool expects_continue = false;  // RFC 9110 §10.1.1
   bool keep_alive = true;         // the client lets the connection stay (RFC 9112 §9.3)
 
+  // The client asks for a tunnel: `body` is one, and opens with the response (101 for a protocol,
+  // 2xx for CONNECT). Any other response is an ordinary one, to a request without a body.
+  bool asks_for_tunnel() const { return body.kind == BodyLength::Kind::tunnel; }
   // The path without its query.
   std::string_view path() const { return std::string_view(target).substr(0, target.find('?')); }
   // The authority without its port.
@@ -205,7 +218,8 @@ struct ResponseHead {
   BodyLength body;
   bool keep_alive = true;  // the server lets the connection stay
 
-  bool is_interim() const { return status >= 100 && status < 200; }
+  // 101 is final: it opens a tunnel, whatever the version (RFC 8441 §5 has it as 200 on the wire).
+  bool is_interim() const { return status >= 100 && status < 200 && status != 101; }
   void clear();
 };
 

@@ -21,8 +21,10 @@ void Loop::turn(TimePoint limit) {
   for (const Completion& completion : completions) completion.target->on_completion(completion);
   run_posted();
   timers_.advance(now_);
-  while (Deferred* deferred = deferred_.pop_front()) deferred->run_deferred();
-  while (Flushable* flushable = flushables_.pop_front()) flushable->flush();
+  do {
+    while (Deferred* deferred = deferred_.pop_front()) deferred->run_deferred();
+    while (Flushable* flushable = flushables_.pop_front()) flushable->flush();
+  } while (!deferred_.empty());  // what flushing brought to light
   graveyard_.clear();
 }
 

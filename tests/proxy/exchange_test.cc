@@ -75,13 +75,14 @@ class ScriptedBackend final : public BackendStream {
 
 class ScriptedPool final : public BackendPool {
  public:
-  Lease lease(ResponseHandler& handler, Reuse reuse) override {
-    reuses.push_back(reuse);
+  Lease lease(ResponseHandler& handler, const Wish& wish) override {
+    reuses.push_back(wish.reuse);
     if (refuse) return {.stream = nullptr, .connected = false, .refusal = "no more"};
     streams.push_back(std::make_unique<ScriptedBackend>());
     streams.back()->handler = &handler;
     return {.stream = streams.back().get(), .connected = connected, .refusal = {}};
   }
+  void use_settings(std::shared_ptr<const ServerSettings>) override {}
   void keep_idle(bool) override {}
 
   std::vector<std::unique_ptr<ScriptedBackend>> streams;
@@ -111,13 +112,13 @@ class ExchangeTest : public testing::Test, public WorkerObserver {
     reactor_ = std::make_unique<Reactor>(std::make_unique<io::FakeRing>(network_), counters_,
                                          connections_, config_);
     worker_ = std::make_unique<Worker>(0, *reactor_, nullptr, *this,
-                                       [this](ConnectionHost&, const Address&) {
+                                       [this](ConnectionHost&, const Address&, auto) {
                                          pools_.push_back(std::make_shared<ScriptedPool>());
                                          return pools_.back();
                                        });
     state_.apply(*state_.plan_reload(*config_, WallTime{}).revision);
     snapshot_ = registry_.build(config_, state_, 1, /*assume_up=*/true);
-    worker_->adopt(snapshot_);
+    worker_->adopt(snapshot_, servers_);
   }
 
   void on_adopted(std::size_t, std::uint64_t) override {}
@@ -183,6 +184,8 @@ class ExchangeTest : public testing::Test, public WorkerObserver {
   std::unique_ptr<Reactor> reactor_;
   std::vector<std::shared_ptr<ScriptedPool>> pools_;
   std::unique_ptr<Worker> worker_;
+  const ServerSettingsTablePtr servers_ = std::make_shared<const ServerSettingsTable>(
+      ServerSettingsTable{std::make_shared<const ServerSettings>()});
   routing::State state_;
   routing::Registry registry_{1};
   std::shared_ptr<const routing::Snapshot> snapshot_;
@@ -227,7 +230,7 @@ TEST_F(ExchangeTest, ARefusedConnectSendsTheRequestElsewhereBodyAndAll) {
   ScriptedBackend& first = stream(0);
   EXPECT_EQ(first.body, "") << "nothing of the body before the server is connected";
   fail(first, {.kind = Kind::connect_refused,
-               .nothing_sent = true,
+               .unprocessed = true,
                .stale_connection = false,
                .detail = {}});
   EXPECT_EQ(failed_, "blue/one; ");
@@ -246,11 +249,11 @@ TEST_F(ExchangeTest, WhenNoServerIsLeftTheAnswerSaysWhyTheLastOneFailed) {
   connect_later();
   begin("GET", true);
   fail(stream(0), {.kind = Kind::connect_refused,
-                   .nothing_sent = true,
+                   .unprocessed = true,
                    .stale_connection = false,
                    .detail = {}});
   fail(stream(1), {.kind = Kind::connect_timeout,
-                   .nothing_sent = true,
+                   .unprocessed = true,
                    .stale_connection = false,
                    .detail = {}});
   EXPECT_EQ(client_.log, "own 504; end; ");
@@ -260,7 +263,7 @@ TEST_F(ExchangeTest, WhenNoServerIsLeftTheAnswerSaysWhyTheLastOneFailed) {
 
 TEST_F(ExchangeTest, AStaleConnectionRepeatsGetButNeverPost) {
   const BackendFailure stale{
-      .kind = Kind::closed, .nothing_sent = false, .stale_connection = true, .detail = {}};
+      .kind = Kind::closed, .unprocessed = false, .stale_connection = true, .detail = {}};
   begin("GET", true);
   fail(stream(0), stale);
   EXPECT_EQ(streams(), 2u);
@@ -289,7 +292,7 @@ TEST_F(ExchangeTest, ACutResponseIsAVisibleAbort) {
   backend.handler->on_response_head(head);
   backend.handler->on_response_body(as_bytes("half"));
   fail(backend,
-       {.kind = Kind::closed, .nothing_sent = false, .stale_connection = false, .detail = {}});
+       {.kind = Kind::closed, .unprocessed = false, .stale_connection = false, .detail = {}});
   EXPECT_EQ(client_.log, "head 200; abort; ");
   EXPECT_EQ(running(), 0u);
 }
@@ -391,9 +394,9 @@ TEST_F(ExchangeTest, G1ARetryChoosesByTheRevisionInForceThen) {
   for (const char* name : {"one", "two"}) {
     state_.apply(*state_.plan_drain(*config_, {"blue", name}, true, {}, WallTime{}));
   }
-  worker_->adopt(registry_.build(config_, state_, 2));
+  worker_->adopt(registry_.build(config_, state_, 2), servers_);
   fail(stream(0), {.kind = Kind::connect_refused,
-                   .nothing_sent = true,
+                   .unprocessed = true,
                    .stale_connection = false,
                    .detail = {}});
   EXPECT_EQ(streams(), 1u);
@@ -409,9 +412,9 @@ TEST_F(ExchangeTest, AReloadThatDropsTheRouteDuringAConnectEndsInOneAnswer) {
   without->routes[0].hosts = {"other"};
   without->routes[0].split[0].backend = "other";
   state_.apply(*state_.plan_reload(*without, WallTime{}).revision);
-  worker_->adopt(registry_.build(without, state_, 2));
+  worker_->adopt(registry_.build(without, state_, 2), servers_);
   fail(stream(0), {.kind = Kind::connect_refused,
-                   .nothing_sent = true,
+                   .unprocessed = true,
                    .stale_connection = false,
                    .detail = {}});
   EXPECT_EQ(client_.log, "own 503; end; ");

@@ -156,7 +156,12 @@ Simulation::Simulation(const Options& options)
   routing::State state;
   state.apply(*state.plan_reload(*config_, WallTime{}).revision);
   routing::Registry registry(1);
-  worker_->adopt(registry.build(config_, state, 1));
+  ServerSettingsTable servers;
+  for (const conf::Backend& backend : config_->backends) {
+    servers.push_back(std::make_shared<const ServerSettings>(settings_without_tls(backend)));
+  }
+  worker_->adopt(registry.build(config_, state, 1),
+                 std::make_shared<const ServerSettingsTable>(std::move(servers)));
   auto settings = std::make_shared<ConnectionSettings>();
   settings->listener = "http";
   settings->limits = config_->limits;

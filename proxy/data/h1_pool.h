@@ -1,4 +1,4 @@
-// ServerPool: the BackendPool of HTTP/1.1 servers: one worker's connections to one server: idle
+// H1Pool: the BackendPool of HTTP/1.1 servers: one worker's connections to one server: idle
 // ones kept for the next exchange, all of them counted and bounded.
 //
 // Owned by the snapshots that name the server and by its own connections, whichever goes last; one
@@ -16,14 +16,19 @@
 
 namespace sluice::proxy {
 
-class ServerPool final : public BackendPool, public std::enable_shared_from_this<ServerPool> {
+class H1Pool final : public BackendPool, public std::enable_shared_from_this<H1Pool> {
  public:
-  ServerPool(ConnectionHost& host, const Address& address) : host_(host), address_(address) {}
-  ServerPool(const ServerPool&) = delete;
-  ServerPool& operator=(const ServerPool&) = delete;
+  H1Pool(ConnectionHost& host, const Address& address,
+         std::shared_ptr<const ServerSettings> settings)
+      : host_(host), address_(address), settings_(std::move(settings)) {}
+  H1Pool(const H1Pool&) = delete;
+  H1Pool& operator=(const H1Pool&) = delete;
 
   // The connection that was used last, or a new one.
-  Lease lease(ResponseHandler& handler, Reuse reuse) override;
+  Lease lease(ResponseHandler& handler, const Wish& wish) override;
+  void use_settings(std::shared_ptr<const ServerSettings> settings) override {
+    settings_ = std::move(settings);
+  }
   void keep_idle(bool keep) override;
 
   // For H1Backend.
@@ -35,6 +40,7 @@ class ServerPool final : public BackendPool, public std::enable_shared_from_this
  private:
   ConnectionHost& host_;
   Address address_;
+  std::shared_ptr<const ServerSettings> settings_;
   base::IntrusiveList<H1Backend, IdleListTag> idle_;  // used last at the front
   std::size_t idle_count_ = 0;
   std::size_t connections_ = 0;

@@ -1,11 +1,11 @@
-#include "proxy/data/server_pool.h"
+#include "proxy/data/h1_pool.h"
 
 namespace sluice::proxy {
 
 using admin::Count;
 
-ServerPool::Lease ServerPool::lease(ResponseHandler& handler, Reuse reuse) {
-  if (H1Backend* idle = reuse == Reuse::allowed ? idle_.pop_front() : nullptr) {
+H1Pool::Lease H1Pool::lease(ResponseHandler& handler, const Wish& wish) {
+  if (H1Backend* idle = wish.reuse == Reuse::allowed ? idle_.pop_front() : nullptr) {
     --idle_count_;
     idle->lease(handler);
     return {.stream = &idle->stream(), .connected = true, .refusal = {}};
@@ -16,7 +16,7 @@ ServerPool::Lease ServerPool::lease(ResponseHandler& handler, Reuse reuse) {
   }
   auto connection = std::make_unique<H1Backend>(shared_from_this());
   host_.counters().add(Count::backend_connects);
-  if (!connection->connect(address_, handler)) {
+  if (!connection->connect(address_, wish, handler)) {
     host_.counters().add(Count::backend_connects_failed);
     return {.refusal = "The proxy has no socket left for another server connection."};
   }
@@ -25,7 +25,7 @@ ServerPool::Lease ServerPool::lease(ResponseHandler& handler, Reuse reuse) {
   return {.stream = &connection.release()->stream(), .connected = false, .refusal = {}};
 }
 
-void ServerPool::keep_idle(bool keep) {
+void H1Pool::keep_idle(bool keep) {
   keep_idle_ = keep;
   while (!keep && !idle_.empty()) {
     --idle_count_;
@@ -33,7 +33,7 @@ void ServerPool::keep_idle(bool keep) {
   }
 }
 
-void ServerPool::on_idle(H1Backend& connection) {
+void H1Pool::on_idle(H1Backend& connection) {
   if (!keep_idle_ || host_.draining()) {
     connection.close();
     return;
@@ -47,12 +47,12 @@ void ServerPool::on_idle(H1Backend& connection) {
   }
 }
 
-void ServerPool::forget_idle(H1Backend& connection) {
+void H1Pool::forget_idle(H1Backend& connection) {
   connection.base::ListNode<IdleListTag>::unlink();
   --idle_count_;
 }
 
-void ServerPool::on_closed(H1Backend&) {
+void H1Pool::on_closed(H1Backend&) {
   --connections_;
   host_.counters().add(Count::backend_connections_closed);
 }

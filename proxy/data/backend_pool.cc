@@ -1,0 +1,12 @@
+#include "proxy/data/backend_pool.h"
+
+#include "proxy/data/h1_pool.h"
+
+namespace sluice::proxy {
+
+std::shared_ptr<BackendPool> make_pool(ConnectionHost& host, const Address& server,
+                                       std::shared_ptr<const ServerSettings> settings) {
+  return std::make_shared<H1Pool>(host, server, std::move(settings));
+}
+
+}  // namespace sluice::proxy

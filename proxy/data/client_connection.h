@@ -1,0 +1,100 @@
+// ClientConnection: one connection from a client: its socket, what comes before the first request
+// (PROXY header, TLS handshake, which HTTP it will be), and its end. Between these a
+// ClientProtocol has the word.
+//
+// Owned by its reactor's list; frees itself when the socket is closed.
+//
+//   accept ─→ proxy header ─→ TLS handshake ─→ choosing ─→ serving ─→ lingering ─→ closing
+//               (if from a      (if the          (plain, if   │                      ↑
+//                trusted peer)   listener has)    h2 may come) └──────── cut ────────┘
+//
+// lingering: our end goes out behind what is still unsent; what the client still sends is read and
+// dropped, so that no reset destroys the response on its way (RFC 9112 §9.6). A client that takes
+// nothing of what is unsent for timeouts.stream is cut.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "proxy/base/intrusive_list.h"
+#include "proxy/data/client_protocol.h"
+#include "proxy/data/connection_host.h"
+#include "proxy/data/connection_settings.h"
+#include "proxy/data/stream.h"
+#include "proxy/data/transport.h"
+#include "proxy/io/loop.h"
+
+namespace sluice::proxy {
+
+struct ClientListTag;
+
+class ClientConnection final : public io::Retired,
+                               public base::ListNode<ClientListTag>,
+                               private Transport::Handler {
+ public:
+  // After our end has gone out.
+  static constexpr Duration kLingerTime = std::chrono::seconds(2);
+
+  ClientConnection(ConnectionHost& host, std::shared_ptr<const ConnectionSettings> settings,
+                   Service& service);
+  ~ClientConnection() override;
+
+  void accept(int fd);
+  // The process is leaving: ends now if nothing runs, after what runs otherwise.
+  void drain();
+  // Ends now, whatever runs.
+  void cut();
+
+  // --- For the protocol ---------------------------------------------------------------------
+  ConnectionHost& host() { return host_; }
+  const ConnectionSettings& settings() const { return *settings_; }
+  Service& service() { return service_; }
+  Transport& transport() { return transport_; }
+  // Good as long as the connection.
+  ClientInfo client_info() const;
+  // on_timer() then; one at a time.
+  void arm(Duration after);
+  void disarm();
+  bool draining() const { return draining_; }
+  bool client_ended() const { return ended_; }
+  // Counts what goes out.
+  void write(Bytes bytes);
+  // The protocol is done: it is detached, and freed at the end of the turn.
+  void linger();
+  void close(io::Socket::Ending ending);
+
+ private:
+  enum class State : std::uint8_t {
+    proxy_header,
+    handshaking,
+    choosing,
+    serving,
+    lingering,
+    closing
+  };
+
+  // Transport::Handler
+  void on_open() override;
+  void on_data(Bytes bytes) override;
+  void on_end(bool clean) override;
+  void on_failure(Transport::Failure failure) override;
+  void on_writable() override;
+  void on_closed() override;
+  void on_timer();
+
+  ConnectionHost& host_;
+  Service& service_;
+  std::shared_ptr<const ConnectionSettings> settings_;
+  Transport transport_;
+  io::Timer timer_;
+  std::unique_ptr<ClientProtocol> protocol_;  // while serving
+  Address peer_;
+  Address local_;
+  std::string peer_ip_;     // made once, sent with every request
+  std::size_t unsent_ = 0;  // when the timer was armed for a client that is to take its output
+  State state_ = State::handshaking;
+  bool draining_ = false;
+  bool ended_ = false;  // the client sends no more
+};
+
+}  // namespace sluice::proxy

@@ -1,0 +1,83 @@
+// Budget: how much a peer may make an HTTP/2 connection work without doing anything useful
+// (RFC 9113 §10.5). Every frame costs; requests that are answered and data that is taken pay back.
+// Whoever runs out gets GOAWAY(ENHANCE_YOUR_CALM). Pure: the session tells it what happened.
+#pragma once
+
+#include <cstdint>
+
+#include "proxy/base/clock.h"
+
+namespace sluice::h2 {
+
+// What a connection may do in vain. docs/limits.md publishes them.
+struct BudgetLimits {
+  std::uint32_t resets = 200;           // streams reset before they were answered, by either side
+  std::uint32_t resets_per_second = 20;  // that are forgiven
+  std::uint32_t empty_data = 100;       // DATA without data and without END_STREAM
+  std::uint32_t control_frames = 1000;  // SETTINGS, PING, PRIORITY, unknown: unearned
+  std::uint32_t control_per_second = 50;
+  std::uint32_t window_updates = 2000;  // beyond what sent data explains
+  std::uint32_t continuations = 16;     // frames of one field section
+  std::uint64_t useless_bytes = 1024 * 1024;
+  std::uint64_t useless_frames = 10'000;
+};
+
+enum class Exhausted : std::uint8_t {
+  none,
+  resets,
+  empty_data,
+  control_frames,
+  window_updates,
+  continuations,
+  useless_bytes,
+  useless_frames,
+};
+
+enum class FrameKind : std::uint8_t {
+  data,
+  headers,
+  priority,
+  rst_stream,
+  settings,
+  ping,
+  window_update,
+  continuation,
+  other,
+};
+
+class Budget {
+ public:
+  explicit Budget(const BudgetLimits& limits) : limits_(limits) {}
+
+  // A frame has come, of `bytes` with its header. Exhausted::none, or what ran out; the first
+  // that does stays.
+  Exhausted on_frame(FrameKind kind, std::size_t bytes, bool end_stream, TimePoint now);
+  // A stream was reset, by the peer or because of it, before its response was whole.
+  Exhausted on_reset(TimePoint now);
+  // Useful: a request answered whole, data taken by whoever it was for, data sent.
+  void on_request_answered();
+  void on_data_taken(std::size_t bytes);
+  void on_data_sent(std::size_t bytes);
+  Exhausted exhausted() const { return exhausted_; }
+
+ private:
+  // Allowance that comes back with time.
+  struct Bucket {
+    double spent = 0;
+    TimePoint since{};
+  };
+  Exhausted spend(Bucket& bucket, std::uint32_t burst, std::uint32_t per_second, Exhausted what,
+                  TimePoint now);
+
+  BudgetLimits limits_;
+  Bucket resets_;
+  Bucket control_;
+  std::uint64_t useless_bytes_ = 0;
+  std::uint64_t useless_frames_ = 0;
+  std::uint64_t window_updates_ = 0;
+  std::uint32_t empty_data_ = 0;
+  std::uint32_t continuations_ = 0;
+  Exhausted exhausted_ = Exhausted::none;
+};
+
+}  // namespace sluice::h2

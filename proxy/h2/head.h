@@ -1,0 +1,79 @@
+// Heads out of HTTP/2 field sections, strictly (RFC 9113 §8), and field sections out of heads.
+// Pure: nothing here knows frames, HPACK or nghttp2's types.
+//
+// What is refused, and what by: docs/conformance.md. Stricter than the RFC where a field could be
+// read in two ways once it stands in an HTTP/1 message.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "proxy/http/forwarding.h"
+#include "proxy/http/message.h"
+#include "proxy/http/parse_error.h"
+
+namespace sluice::h2 {
+
+// Takes a section's fields in the order in which they came, checks each by itself and all of them
+// together. Cookie crumbs become one field (RFC 9113 §8.2.3).
+//
+// Errors: status 0 is none. kMalformed: the stream is reset with PROTOCOL_ERROR (RFC 9113 §8.1.1).
+// Any other is an answer for the client: 400 (a target or host that is refused whatever the
+// version), 431 (limits), 501. Of a response every error is 502, and the stream is reset.
+inline constexpr int kMalformed = 1;
+
+class SectionReader {
+ public:
+  // What the section is.
+  enum class Kind : std::uint8_t { request, response, trailers };
+
+  explicit SectionReader(const http::HeadLimits& limits) : limits_(limits) {}
+
+  void begin(Kind kind);
+  // Before allocating: counts every field line, crumbs too, against field_count and head_bytes
+  // (name + value + 32, as SETTINGS_MAX_HEADER_LIST_SIZE has it).
+  http::ParseError add(std::string_view name, std::string_view value);
+
+  // The section's end. `complete`: no body follows (END_STREAM). Fills what add() has collected.
+  // After an error the head holds what was good, for the log.
+  // `scheme` is the connection's own: a request for another one is refused.
+  http::ParseError finish_request(bool complete, std::string_view scheme, http::RequestHead& head);
+  // `method`: of the request; `protocol`: that it asked for a tunnel. 101 on the wire is refused
+  // (RFC 9113 §8.6); 2xx that opens an extended CONNECT becomes 101.
+  http::ParseError finish_response(bool complete, const http::RequestHead& request,
+                                   http::ResponseHead& head);
+  http::ParseError finish_trailers(http::Fields& trailers);
+
+ private:
+  http::ParseError add_pseudo(std::string_view name, std::string_view value);
+  http::ParseError add_regular(std::string_view name, std::string_view value);
+
+  http::HeadLimits limits_;
+  http::Fields fields_;
+  std::string method_, scheme_, authority_, path_, protocol_, status_, cookies_;
+  std::uint32_t seen_ = 0;  // pseudo-header fields, a bit for each
+  std::size_t count_ = 0;
+  std::size_t bytes_ = 0;
+  Kind kind_ = Kind::request;
+  bool regular_seen_ = false;
+};
+
+// A field section to send: pseudo-header fields first, all names in lower case, nothing that
+// belongs to one HTTP/1 hop.
+using Section = http::Fields;
+
+// The request as it goes on to a server; see http/forwarding.h for what changes. `context` null: a
+// request of the proxy's own. `scheme` is that of the connection to the server.
+void write_request_section(Section& out, const http::RequestHead& head,
+                           const http::ForwardContext* context, std::string_view scheme);
+// A server's response on its way to the client; interim ones too.
+void write_response_section(Section& out, const http::ResponseHead& head,
+                            const http::ClientFraming& framing);
+// An answer of our own.
+void write_own_response_section(Section& out, const http::ResponseHead& head,
+                                const http::ClientFraming& framing);
+void write_trailer_section(Section& out, const http::Fields& trailers);
+
+}  // namespace sluice::h2
