@@ -10,12 +10,6 @@
 namespace sluice::http {
 namespace {
 
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  const char lower = to_lower(c);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 void skip_white_space(std::string_view& text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
 }
@@ -90,6 +84,7 @@ void H1BodyDecoder::begin(BodyLength length) {
       phase_ = Phase::chunk_line;
       return;
     case BodyLength::Kind::until_close:
+    case BodyLength::Kind::tunnel:
       phase_ = Phase::open_data;
       return;
   }

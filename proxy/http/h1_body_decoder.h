@@ -62,7 +62,7 @@ class H1BodyDecoder {
  private:
   //   begin ─ none ──────────────────────────────────────────────► done
   //         ─ known ────► sized_data ────────────────────────────► done
-  //         ─ until_close ► open_data ── finish() ───────────────► done
+  //         ─ until_close, tunnel ► open_data ── finish() ─────► done
   //         ─ chunked ──► chunk_line ──► chunk_data ► chunk_cr ► chunk_lf ─┐
   //                        ▲   └─ size 0 ► trailers ────────────► done     │
   //                        └───────────────────────────────────────────────┘

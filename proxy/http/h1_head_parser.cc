@@ -4,6 +4,7 @@
 #include "proxy/http/connection_options.h"
 #include "proxy/http/h1_fields.h"
 #include "proxy/http/h1_framing.h"
+#include "proxy/http/path.h"
 #include "proxy/http/syntax.h"
 #include "proxy/http/target.h"
 
@@ -37,6 +38,11 @@ bool connection_stays(const ConnectionOptions& options, Version version) {
   return !options.close() && (version == Version::http_1_1 || options.keep_alive());
 }
 
+ParseError take_target(RequestHead& head) {
+  if (const char* problem = normalize_target(head.method, head.target)) return {400, problem};
+  return {};
+}
+
 // http://authority/path?query (RFC 9112 §3.2.2).
 ParseError parse_absolute_form(std::string_view text, RequestHead& head) {
   const std::size_t scheme_end = text.find("://");
@@ -58,8 +64,7 @@ ParseError parse_absolute_form(std::string_view text, RequestHead& head) {
   }
   if (after_scheme[authority_end] == '?') head.target = "/";
   head.target += after_scheme.substr(authority_end);
-  if (const char* problem = check_origin_form(head.target)) return {400, problem};
-  return {};
+  return take_target(head);
 }
 
 ParseError parse_target(std::string_view text, RequestHead& head) {
@@ -68,15 +73,9 @@ ParseError parse_target(std::string_view text, RequestHead& head) {
     head.authority = text;
     return {};
   }
-  if (text == "*") {
-    if (head.method != Method::options) return {400, "request target '*' without OPTIONS"};
-    head.target = text;
-    return {};
-  }
-  if (!text.starts_with('/')) return parse_absolute_form(text, head);
-  if (const char* problem = check_origin_form(text)) return {400, problem};
+  if (!text.starts_with('/') && text != "*") return parse_absolute_form(text, head);
   head.target = text;
-  return {};
+  return take_target(head);
 }
 
 ParseError parse_request_line(std::string_view line, RequestHead& head) {

@@ -2,36 +2,10 @@
 
 #include <arpa/inet.h>
 
-#include <array>
-#include <cstdint>
-
 #include "proxy/http/syntax.h"
 
 namespace sluice::http {
 namespace {
-
-enum ByteClass : std::uint8_t { kInPath = 1, kInQuery = 2, kInName = 4, kHexDigit = 8 };
-
-constexpr std::array<std::uint8_t, 256> kByteClasses = [] {
-  std::array<std::uint8_t, 256> table{};
-  const auto add = [&](std::string_view bytes, unsigned classes) {
-    for (const char c : bytes) table[static_cast<unsigned char>(c)] |= classes;
-  };
-  for (unsigned c = '0'; c <= '9'; ++c) table[c] = kInPath | kInQuery | kInName | kHexDigit;
-  for (unsigned c = 'a'; c <= 'z'; ++c) table[c] = kInPath | kInQuery | kInName;
-  for (unsigned c = 'A'; c <= 'Z'; ++c) table[c] = kInPath | kInQuery | kInName;
-  add("abcdefABCDEF", kHexDigit);
-  add("-._~", kInPath | kInQuery | kInName);
-  add("!$&'()*+,;=:@/", kInPath | kInQuery);
-  add("?", kInQuery);
-  add("|[]^", kInPath | kInQuery);
-  add("{}\\`", kInQuery);
-  return table;
-}();
-
-bool is_in(char c, unsigned classes) {
-  return (kByteClasses[static_cast<unsigned char>(c)] & classes) != 0;
-}
 
 bool is_ipv6(std::string_view text) {
   char terminated[INET6_ADDRSTRLEN] = {};
@@ -49,7 +23,8 @@ bool is_port(std::string_view text) {
 
 bool is_name(std::string_view text) {
   for (const char c : text) {
-    if (!is_in(c, kInName)) return false;
+    const bool letter = to_lower(c) >= 'a' && to_lower(c) <= 'z';
+    if (!letter && !(c >= '0' && c <= '9') && !std::string_view("-._~").contains(c)) return false;
   }
   return !text.empty();
 }
@@ -84,28 +59,6 @@ const char* check_authority(std::string_view text) {
 
 const char* check_authority_with_port(std::string_view text) {
   return check_authority(text, true);
-}
-
-const char* check_origin_form(std::string_view text) {
-  if (!text.starts_with('/')) return "request target does not begin with '/'";
-  unsigned allowed = kInPath;
-  for (std::size_t at = 0; at < text.size(); ++at) {
-    const char c = text[at];
-    if (is_in(c, allowed)) continue;
-    if (c == '?') {
-      allowed = kInQuery;
-    } else if (c == '%') {
-      if (text.size() - at < 3 || !is_in(text[at + 1], kHexDigit) ||
-          !is_in(text[at + 2], kHexDigit)) {
-        return "malformed percent-encoding";
-      }
-      if (text[at + 1] == '0' && text[at + 2] == '0') return "encoded NUL in request target";
-      at += 2;
-    } else {
-      return "bad byte in request target";
-    }
-  }
-  return nullptr;
 }
 
 }  // namespace sluice::http

@@ -1,6 +1,5 @@
-// Request targets and authorities, checked (RFC 3986 §3.2, RFC 9110 §4.2, §7.1): what the HTTP
-// versions and the configuration share. Each function returns nullptr, or why the text is refused
-// (static storage).
+// Authorities, checked (RFC 3986 §3.2, RFC 9110 §4.2, §7.1): what the HTTP versions share; paths
+// are in path.h. Each function returns nullptr, or why the text is refused (static storage).
 #pragma once
 
 #include <cstddef>
@@ -19,9 +18,5 @@ const char* check_authority(std::string_view text);
 
 // The same with the port required (RFC 9112 §3.2.3).
 const char* check_authority_with_port(std::string_view text);
-
-// '/' path ["?" query]: what RFC 3986 allows and what browsers leave unencoded besides (`|[]^` in
-// the path, also {}\` in the query); each `%` begins two hexadecimal digits, and none is `%00`.
-const char* check_origin_form(std::string_view text);
 
 }  // namespace sluice::http
