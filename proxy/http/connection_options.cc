@@ -10,6 +10,7 @@ bool may_be_named(FieldId id) {
   switch (id) {
     case FieldId::other:
     case FieldId::connection:
+    case FieldId::http2_settings:
     case FieldId::keep_alive:
     case FieldId::proxy_authenticate:
     case FieldId::proxy_authorization:

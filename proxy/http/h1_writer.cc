@@ -78,6 +78,7 @@ void write_framing(std::string& out, BodyLength body) {
       return;
     case BodyLength::Kind::none:
     case BodyLength::Kind::until_close:
+    case BodyLength::Kind::tunnel:
       return;
   }
 }

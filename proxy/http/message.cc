@@ -1,5 +1,6 @@
 #include "proxy/http/message.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <utility>
@@ -29,6 +30,7 @@ constexpr auto kNamedIds = std::to_array<NamedId>({
     {"expect", FieldId::expect},
     {"forwarded", FieldId::forwarded},
     {"host", FieldId::host},
+    {"http2-settings", FieldId::http2_settings},
     {"keep-alive", FieldId::keep_alive},
     {"location", FieldId::location},
     {"max-forwards", FieldId::max_forwards},
@@ -36,6 +38,9 @@ constexpr auto kNamedIds = std::to_array<NamedId>({
     {"proxy-authorization", FieldId::proxy_authorization},
     {"proxy-connection", FieldId::proxy_connection},
     {"proxy-status", FieldId::proxy_status},
+    {"sec-websocket-accept", FieldId::sec_websocket_accept},
+    {"sec-websocket-key", FieldId::sec_websocket_key},
+    {"sec-websocket-version", FieldId::sec_websocket_version},
     {"server", FieldId::server},
     {"set-cookie", FieldId::set_cookie},
     {"te", FieldId::te},
@@ -150,6 +155,12 @@ void Fields::append(std::string_view name, std::string_view value, FieldId id) {
   });
 }
 
+void Fields::append_lower(std::string_view name, std::string_view value, FieldId id) {
+  append(name, value, id);
+  char* const copied = text_.data() + entries_.back().offset;
+  std::transform(copied, copied + name.size(), copied, to_lower);
+}
+
 std::optional<std::string_view> Fields::find(FieldId id) const {
   if (!has(id)) return {};
   for (std::size_t index = 0; index < entries_.size(); ++index) {
@@ -214,6 +225,7 @@ void RequestHead::clear() {
   scheme.clear();
   authority.clear();
   target.clear();
+  protocol.clear();
   version = Version::http_1_1;
   fields.clear();
   body = {};

@@ -163,6 +163,11 @@ Method method_from(std::string_view token);
 // RFC 9110 §9.2.2.
 bool is_idempotent(Method method);
 
+// The one protocol that Sluice lets HTTP/1 connections be upgraded to (RFC 6455).
+inline constexpr std::string_view kWebSocket = "websocket";
+inline constexpr std::string_view kWebSocketVersion = "13";
+inline constexpr int kSwitchingProtocols = 101;
+
 enum class Version : std::uint8_t { http_1_0, http_1_1, http_2 };
 
 // How long a body is, as its head says (RFC 9112 §6.3).

@@ -52,8 +52,11 @@ std::string fields_to_server(const std::string& lines, const ForwardContext& con
   return out.substr(begin.size());
 }
 
-const std::string kOrigin =
+const std::string kXForwarded =
     "X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: h\r\n";
+const std::string kElement = "for=192.0.2.7;host=\"h\";proto=https";
+const std::string kForwarded = "Forwarded: " + kElement + "\r\n";
+const std::string kOrigin = kXForwarded + kForwarded;
 const std::string kTail = "Via: 1.1 sluice\r\nX-Request-Id: generated-1\r\n";
 
 TEST(ForwardedRequest, IsWrittenWhole) {
@@ -66,6 +69,7 @@ TEST(ForwardedRequest, IsWrittenWhole) {
             "X-Forwarded-For: 192.0.2.7\r\n"
             "X-Forwarded-Proto: https\r\n"
             "X-Forwarded-Host: example.com:80\r\n"
+            "Forwarded: for=192.0.2.7;host=\"example.com:80\";proto=https\r\n"
             "Via: 1.1 sluice\r\n"
             "X-Request-Id: generated-1\r\n\r\n");
 }
@@ -114,27 +118,74 @@ TEST(ForwardedRequest, ATrustedPeersWordIsExtended) {
   EXPECT_EQ(fields_to_server("", trusted()), kOrigin + kTail + "\r\n");
 }
 
-TEST(ForwardedRequest, PeersWithoutAnIpAddressLeaveNone) {
+TEST(ForwardedRequest, OneFamilyOfFieldsIsSentAndTheOtherRemovedOnRequest) {
+  for (const bool is_trusted : {false, true}) {
+    ForwardContext context = kUntrusted;
+    context.client_trusted = is_trusted;
+    const std::string tail =
+        is_trusted ? "Via: 1.1 sluice\r\nX-Request-Id: theirs\r\n\r\n" : kTail + "\r\n";
+    context.forwarded = ForwardedFields::x_forwarded;
+    EXPECT_EQ(fields_to_server(kClaims, context),
+              (is_trusted ? "X-Forwarded-Proto: http\r\nX-Forwarded-Host: public.example\r\n"
+                            "X-Forwarded-For: 10.1.1.1, 10.2.2.2, 10.3.3.3, 192.0.2.7\r\n"
+                          : kXForwarded) +
+                  tail);
+    context.forwarded = ForwardedFields::forwarded;
+    EXPECT_EQ(fields_to_server(kClaims, context),
+              (is_trusted ? "Forwarded: for=10.1.1.1, " + kElement + "\r\n" : kForwarded) + tail);
+  }
+}
+
+TEST(ForwardedRequest, PeersWithoutAnIpAddressAreUnknown) {
   ForwardContext local = trusted();
   local.client_address = "";
+  const std::string unknown = "Forwarded: for=unknown;host=\"h\";proto=https\r\n";
   EXPECT_EQ(fields_to_server("X-Forwarded-For: 10.1.1.1\r\nX-Forwarded-Proto: http\r\n"
-                             "X-Forwarded-Host: p\r\n",
+                             "X-Forwarded-Host: p\r\nForwarded: for=_x\r\n",
                              local),
-            "X-Forwarded-For: 10.1.1.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: p\r\n" +
+            "X-Forwarded-For: 10.1.1.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: p\r\n"
+            "Forwarded: for=_x, for=unknown;host=\"h\";proto=https\r\n" +
                 kTail + "\r\n");
   local.client_trusted = false;
   EXPECT_EQ(fields_to_server("X-Forwarded-For: 10.1.1.1\r\n", local),
-            "X-Forwarded-Proto: https\r\nX-Forwarded-Host: h\r\n" + kTail + "\r\n");
+            "X-Forwarded-Proto: https\r\nX-Forwarded-Host: h\r\n" + unknown + kTail + "\r\n");
 }
 
-TEST(ForwardedRequest, AnIpv6PeerIsQuotedInForwarded) {
-  ForwardContext context = trusted();
-  context.client_address = "2001:db8::1";
-  const std::string out = fields_to_server("Forwarded: for=x\r\n", context);
-  EXPECT_NE(out.find("X-Forwarded-For: 2001:db8::1\r\n"), std::string::npos) << out;
-  EXPECT_NE(out.find("Forwarded: for=x, for=\"[2001:db8::1]\";host=\"h\";proto=https\r\n"),
-            std::string::npos)
-      << out;
+struct ForwardedCase {
+  const char* description;
+  const char* lines;
+  const char* client;
+  const char* local;
+  const char* expected;
+};
+
+TEST(ForwardedRequest, ForwardedIsWrittenAsItsGrammarWants) {
+  const ForwardedCase cases[] = {
+      {"nothing before", "", "192.0.2.7", "", "for=192.0.2.7;"},
+      {"an IPv6 client", "", "2001:db8::1", "", "for=\"[2001:db8::1]\";"},
+      {"where it came in", "", "192.0.2.7", "198.51.100.1", "by=198.51.100.1;for=192.0.2.7;"},
+      {"by IPv6", "", "::1", "2001:db8::2", "by=\"[2001:db8::2]\";for=\"[::1]\";"},
+      {"several lines before", "Forwarded: for=a\r\nForwarded: \r\nForwarded: for=b;proto=http\r\n",
+       "192.0.2.7", "", "for=a, for=b;proto=http, for=192.0.2.7;"},
+      {"a quoted comma", "Forwarded: for=\"a,\\\"\"\r\n", "192.0.2.7", "",
+       "for=\"a,\\\"\", for=192.0.2.7;"},
+      {"an open quote would swallow what follows", "Forwarded: for=\"a\r\nForwarded: for=b\r\n",
+       "192.0.2.7", "", "for=b, for=192.0.2.7;"},
+      {"X-Forwarded-For alone",
+       "X-Forwarded-For: 10.0.0.1, 2001:db8::3\r\nX-Forwarded-For: x\"y\r\n", "192.0.2.7", "",
+       "for=10.0.0.1, for=\"[2001:db8::3]\", for=unknown, for=192.0.2.7;"},
+      {"both: each goes on by itself", "X-Forwarded-For: 10.0.0.1\r\nForwarded: for=b\r\n",
+       "192.0.2.7", "", "for=b, for=192.0.2.7;"},
+  };
+  for (const ForwardedCase& c : cases) {
+    ForwardContext context = trusted();
+    context.client_address = c.client;
+    context.local_address = c.local;
+    const std::string out = fields_to_server(c.lines, context);
+    EXPECT_NE(out.find("\r\nForwarded: " + std::string(c.expected) + "host=\"h\";proto=https\r\n"),
+              std::string::npos)
+        << c.description << " in " << out;
+  }
 }
 
 TEST(ForwardedRequest, OnlyASaneRequestIdOfATrustedPeerIsKept) {
@@ -163,9 +214,11 @@ TEST(ForwardedRequest, ViaIsAppendedWithTheVersionReceived) {
 TEST(ForwardedRequest, ARequestWithoutHostGetsTheDefault) {
   ForwardContext context = kUntrusted;
   context.default_host = "10.0.0.1:80";
-  EXPECT_EQ(forwarded("GET / HTTP/1.0\r\n\r\n", context),
-            "GET / HTTP/1.1\r\nHost: 10.0.0.1:80\r\nX-Forwarded-For: 192.0.2.7\r\n"
-            "X-Forwarded-Proto: https\r\nVia: 1.0 sluice\r\nX-Request-Id: generated-1\r\n\r\n");
+  EXPECT_EQ(
+      forwarded("GET / HTTP/1.0\r\n\r\n", context),
+      "GET / HTTP/1.1\r\nHost: 10.0.0.1:80\r\nX-Forwarded-For: 192.0.2.7\r\n"
+      "X-Forwarded-Proto: https\r\nForwarded: for=192.0.2.7;proto=https\r\nVia: 1.0 sluice\r\n"
+      "X-Request-Id: generated-1\r\n\r\n");
 }
 
 TEST(ForwardedRequest, ExpectIsKeptWhereItMeansSomething) {
@@ -183,7 +236,7 @@ TEST(ForwardedRequest, AbsoluteFormArrivesInOriginForm) {
 
 TEST(AnsweredHere, DependsOnMethodAndMaxForwards) {
   const auto answer = [](const std::string& text) { return answered_here(request_from(text)); };
-  EXPECT_EQ(answer("CONNECT h:1 HTTP/1.1\r\nHost: h:1\r\n\r\n"), 405);
+  EXPECT_EQ(answer("CONNECT h:1 HTTP/1.1\r\nHost: h:1\r\n\r\n"), std::nullopt);
   EXPECT_EQ(answer("TRACE / HTTP/1.1\r\nHost: h\r\n\r\n"), 405);
   EXPECT_EQ(answer("GET / HTTP/1.1\r\nHost: h\r\nMax-Forwards: 0\r\n\r\n"), std::nullopt);
   const std::string options = "OPTIONS / HTTP/1.1\r\nHost: h\r\n";
@@ -267,6 +320,82 @@ TEST(ForwardedResponse, ClientThatAskedToCloseIsToldSo) {
       request_from("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
   const ResponseHead response = response_from("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
   EXPECT_FALSE(frame_for_client(request, response, true, "").keep_alive);
+}
+
+// What goes to an HTTP/2 server of this request.
+std::string fields_to_h2(const std::string& text, const ForwardContext& context = kUntrusted) {
+  const RequestHead head = request_from(text);
+  Fields out;
+  forward_request_fields(out, head, context, head.body);
+  return describe(out);
+}
+
+const std::string kH2Tail =
+    "[x-forwarded-for|192.0.2.7][x-forwarded-proto|https][x-forwarded-host|h]"
+    "[forwarded|" +
+    kElement + "][via|1.1 sluice][x-request-id|generated-1]";
+
+TEST(RequestFieldsForHttp2, FollowTheSameRules) {
+  EXPECT_EQ(fields_to_h2("GET / HTTP/1.1\r\nHost: h\r\nUser-Agent: Kept As It Is\r\n"
+                         "Connection: X-Hop, keep-alive\r\nx-hop: 1\r\nKeep-Alive: 5\r\n"
+                         "Proxy-Connection: x\r\nTE: gzip\r\nUpgrade: h2c\r\nTrailer: a\r\n\r\n"),
+            "[user-agent|Kept As It Is]" + kH2Tail);
+  EXPECT_EQ(fields_to_h2("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 007\r\nTrailer: a\r\n"
+                         "Expect: 100-continue\r\n\r\n"),
+            "[trailer|a][content-length|7][expect|100-continue]" + kH2Tail);
+  EXPECT_EQ(fields_to_h2("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n"
+                         "TE: trailers\r\nConnection: TE\r\n\r\n"),
+            kH2Tail + "[te|trailers]");
+}
+
+TEST(RequestFieldsForHttp2, TellFieldsApartOnTheOtherSideToo) {
+  Fields out;
+  const RequestHead head = request_from("GET / HTTP/1.1\r\nHost: h\r\nCOOKIE: a\r\n\r\n");
+  forward_request_fields(out, head, kUntrusted, head.body);
+  EXPECT_EQ(out.find(FieldId::cookie), "a");
+  EXPECT_TRUE(out.has(FieldId::forwarded));
+  EXPECT_EQ(out.find(FieldId::via), "1.1 sluice");
+}
+
+struct Http2ResponseCase {
+  const char* description;
+  Method method;
+  const char* response;
+  const char* forwarded;
+  const char* own;
+};
+
+TEST(ResponseFieldsForHttp2, FollowTheSameRules) {
+  const Http2ResponseCase cases[] = {
+      {"known", Method::get, "200 OK\r\nContent-Length: 05\r\nX-A: B\r\n",
+       "[x-a|B][via|1.1 sluice][content-length|5][date|now]",
+       "[x-a|B][content-length|5][date|now]"},
+      {"chunked", Method::get, "200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: x\r\nDate: d\r\n",
+       "[trailer|x][date|d][via|1.1 sluice]", "[trailer|x][date|d]"},
+      {"until the server closes", Method::get, "200 OK\r\nDate: d\r\nConnection: close\r\n",
+       "[date|d][via|1.1 sluice]", "[date|d]"},
+      {"HEAD", Method::head, "200 OK\r\nContent-Length: 5\r\nDate: d\r\n",
+       "[content-length|5][date|d][via|1.1 sluice]", "[content-length|5][date|d]"},
+      {"304", Method::get, "304 Not Modified\r\nContent-Length: 5\r\nDate: d\r\n",
+       "[content-length|5][date|d][via|1.1 sluice]", "[content-length|5][date|d]"},
+      {"204", Method::get, "204 \r\nContent-Length: 0\r\nDate: d\r\n", "[date|d][via|1.1 sluice]",
+       "[date|d]"},
+      {"interim", Method::get, "103 Early Hints\r\nLink: x\r\n", "[link|x]", "[link|x]"},
+  };
+  for (const Http2ResponseCase& c : cases) {
+    RequestHead request;
+    request.method = c.method;
+    request.version = Version::http_2;
+    const ResponseHead response =
+        response_from("HTTP/1.1 " + std::string(c.response) + "\r\n", c.method);
+    const ClientFraming framing = frame_for_client(request, response, false, "now");
+    Fields out;
+    forward_response_fields(out, response, framing);
+    EXPECT_EQ(describe(out), c.forwarded) << c.description;
+    out.clear();
+    own_response_fields(out, response, framing);
+    EXPECT_EQ(describe(out), c.own) << c.description;
+  }
 }
 
 }  // namespace

@@ -22,6 +22,8 @@ inline std::string describe(BodyLength body) {
       return "chunked";
     case BodyLength::Kind::until_close:
       return "until_close";
+    case BodyLength::Kind::tunnel:
+      return "tunnel";
   }
   return "?";
 }
