@@ -1,6 +1,7 @@
 #include "proxy/http/h1_body_decoder.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 
 #include "proxy/base/check.h"
@@ -9,10 +10,6 @@
 
 namespace sluice::http {
 namespace {
-
-void skip_white_space(std::string_view& text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-}
 
 bool take(std::string_view& text, char c) {
   if (!text.starts_with(c)) return false;
@@ -39,23 +36,46 @@ bool take_quoted_rest(std::string_view& text) {
   return false;
 }
 
-// *( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] ) (RFC 9112 §7.1.1). Meanings are
-// nobody's business here, but where an extension ends must be beyond doubt.
+// *( ";" name [ "=" ( token / quoted-string ) ] ) (RFC 9112 §7.1.1, without the white space that it
+// tolerates: readers differ over where a size ends that has some behind it). Meanings are nobody's
+// business here, but where an extension ends must be beyond doubt.
 bool are_chunk_extensions(std::string_view text) {
   if (!is_field_value(text)) return false;
   while (!text.empty()) {
-    skip_white_space(text);
-    if (!take(text, ';')) return false;
-    skip_white_space(text);
-    if (!take_token(text)) return false;
-    std::string_view rest = text;
-    skip_white_space(rest);
-    if (!take(rest, '=')) continue;
-    skip_white_space(rest);
-    if (!(take(rest, '"') ? take_quoted_rest(rest) : take_token(rest))) return false;
-    text = rest;
+    if (!take(text, ';') || !take_token(text)) return false;
+    if (!take(text, '=')) continue;
+    if (!(take(text, '"') ? take_quoted_rest(text) : take_token(text))) return false;
   }
   return true;
+}
+
+// Of fields that the proxy has no other use for: those that change what a request asks for, or how
+// a response is taken (RFC 9110 §6.5.1). In lower case.
+constexpr std::array<std::string_view, 18> kHeadOnlyNames = {"accept",
+                                                             "accept-charset",
+                                                             "accept-encoding",
+                                                             "accept-language",
+                                                             "content-location",
+                                                             "expires",
+                                                             "if-match",
+                                                             "if-modified-since",
+                                                             "if-none-match",
+                                                             "if-range",
+                                                             "if-unmodified-since",
+                                                             "pragma",
+                                                             "range",
+                                                             "retry-after",
+                                                             "vary",
+                                                             "x-http-method-override",
+                                                             "x-original-url",
+                                                             "x-real-ip"};
+
+// Who the client is, and where it wanted to go, as proxies say it.
+constexpr std::array<std::string_view, 2> kHeadOnlyPrefixes = {"x-forwarded-", "proxy-"};
+
+bool begins_ignoring_case(std::string_view text, std::string_view prefix) {
+  return text.size() >= prefix.size() &&
+         equals_ignoring_case(text.substr(0, prefix.size()), prefix);
 }
 
 }  // namespace
@@ -192,6 +212,11 @@ void H1BodyDecoder::on_chunk_line(std::string_view line) {
   extension_bytes_ += extensions.size();
   if (extension_bytes_ > kChunkExtensionBytesMax) return fail({400, "chunk extensions too long"});
 
+  const bool bounded = side_ == MessageSide::request && size > 0;
+  if (bounded && framing_bytes_ > kChunkFramingBytesMax + kChunkFramingPerDataByte * data_bytes_) {
+    return fail({400, "chunks too small"});
+  }
+
   data_left_ = size;
   phase_ = size > 0 ? Phase::chunk_data : Phase::trailers;
   if (phase_ == Phase::trailers) lines_.reset(limits_.head_bytes);
@@ -206,8 +231,7 @@ void H1BodyDecoder::on_trailer_line(std::string_view line) {
   if (const ParseError error = append_field_line(line, limits_.field_count, trailers_)) {
     return fail(error);
   }
-  const Field trailer = trailers_[trailers_.size() - 1];
-  if (!may_be_trailer(trailer.id)) fail({400, "forbidden trailer field"});
+  if (!may_be_trailer(trailers_[trailers_.size() - 1])) fail({400, "forbidden trailer field"});
 }
 
 void H1BodyDecoder::fail(ParseError error) {
@@ -216,13 +240,20 @@ void H1BodyDecoder::fail(ParseError error) {
   lines_.release();
 }
 
-bool may_be_trailer(FieldId id) {
-  switch (id) {
-    case FieldId::other:
+bool may_be_trailer(const Field& field) {
+  switch (field.id) {
     case FieldId::date:
-    case FieldId::server:
     case FieldId::proxy_status:
+    case FieldId::server:
       return true;
+    case FieldId::other:
+      return std::ranges::none_of(kHeadOnlyPrefixes,
+                                  [&](std::string_view prefix) {
+                                    return begins_ignoring_case(field.name, prefix);
+                                  }) &&
+             std::ranges::none_of(kHeadOnlyNames, [&](std::string_view name) {
+               return equals_ignoring_case(field.name, name);
+             });
     default:
       return false;
   }

@@ -17,9 +17,9 @@
 
 namespace sluice::http {
 
-// Fields that frame, route, authenticate or change a message belong in its head: in a trailer they
-// are an error (RFC 9110 §6.5.1).
-bool may_be_trailer(FieldId id);
+// Fields that frame, route, authenticate or change a message, or say how its content is to be read,
+// belong in its head: in a trailer section they are an error (RFC 9110 §6.5.1). Every version asks.
+bool may_be_trailer(const Field& field);
 
 class H1BodyDecoder {
  public:
@@ -29,6 +29,11 @@ class H1BodyDecoder {
   static constexpr std::size_t kChunkLineBytesMax = 1024;
   // All chunk extensions of a message, which nobody reads.
   static constexpr std::size_t kChunkExtensionBytesMax = 8 * 1024;
+  // What chunks may cost in lines and line ends, before trailers: this, and as many bytes for each
+  // byte of data. A request in chunks of one byte (five bytes of framing each) is refused after
+  // 8,192 of them. Servers may write as they like: they are ours, and some flush every byte.
+  static constexpr std::uint64_t kChunkFramingBytesMax = 8 * 1024;
+  static constexpr std::uint64_t kChunkFramingPerDataByte = 4;
 
   enum class Status : std::uint8_t {
     need_more,  // all of the input was consumed; no data in it, or none left

@@ -40,7 +40,7 @@ TEST(H1Body, ChunksThatAreAccepted) {
       {"0000000000000001\r\nx\r\n0\r\n\r\n", "'x' done after 26 "},
       {"1;a\r\nx\r\n0;b=c\r\n\r\n", "'x' done after 17 "},
       {"1;a=\"q;\\\"\\\\ \";b\r\nx\r\n0\r\n\r\n", "'x' done after 25 "},
-      {"1 ; a = \"\" \t; b\t=\tc;d\r\nx\r\n0\r\n\r\n", "'x' done after 31 "},
+      {"1;a=\"\";b=c;d\r\nx\r\n0\r\n\r\n", "'x' done after 22 "},
       {"0\r\nX-Sum: 1\r\nserver-timing: a\r\n\r\n", "'' done after 33 [X-Sum|1][server-timing|a]"},
   };
   for (const Case& c : cases) EXPECT_EQ(verdict(c.text), c.verdict) << c.text;
@@ -78,6 +78,13 @@ TEST(H1Body, ChunksThatAreRefused) {
       {"1;a=\"b\"c\r\nx", "'' 400 malformed chunk extension"},
       {"1;a b\r\nx", "'' 400 malformed chunk extension"},
       {"1;a \r\nx", "'' 400 malformed chunk extension"},
+      {"1 ;a\r\nx", "'' 400 malformed chunk extension"},
+      {"1\t;a\r\nx", "'' 400 malformed chunk extension"},
+      {"1; a\r\nx", "'' 400 malformed chunk extension"},
+      {"1;a =b\r\nx", "'' 400 malformed chunk extension"},
+      {"1;a= b\r\nx", "'' 400 malformed chunk extension"},
+      {"1;a=b \r\nx", "'' 400 malformed chunk extension"},
+      {"1;a;;b\r\nx", "'' 400 malformed chunk extension"},
       {"1;a\r;b\r\nx", "'' 400 malformed chunk extension"},
       {"1;a=\"\0\"\r\nx"s, "'' 400 malformed chunk extension"},
       {"1\r\nxy\r\n", "'x' 400 no CRLF after chunk data"},
@@ -116,7 +123,17 @@ TEST(H1Body, TrailersCarryNothingThatBelongsInAHead) {
                            "Forwarded",
                            "X-Forwarded-For",
                            "X-Request-Id",
-                           "Via"}) {
+                           "Via",
+                           "x-forwarded-port",
+                           "X-Forwarded-",
+                           "X-Real-IP",
+                           "X-Original-URL",
+                           "Proxy-Connection",
+                           "proxy-user",
+                           "Range",
+                           "If-None-Match",
+                           "Pragma",
+                           "Accept-Encoding"}) {
     EXPECT_EQ(verdict("0\r\n" + std::string(name) + ": x\r\n\r\n"),
               "'' 400 forbidden trailer field")
         << name;
@@ -143,9 +160,43 @@ TEST(H1Body, EachBoundOnFramingHolds) {
             "'' 400 chunk extensions too long");
   std::string many;
   for (std::size_t at = 0; at <= H1BodyDecoder::kChunkExtensionBytesMax; at += 4) {
-    many += "1;abc\r\nx\r\n";
+    many += "8;abc\r\n12345678\r\n";
   }
   EXPECT_TRUE(body_verdict({many}, {Kind::chunked}).ends_with("400 chunk extensions too long"));
+}
+
+TEST(H1Body, TrailersThatAreNobodysElsePass) {
+  for (const char* name : {"ETag", "Content-Digest", "Server-Timing", "grpc-status", "X-Forwarded",
+                           "X-Checksum", "Authentication-Info", "If", "Ranges"}) {
+    const std::string line = std::string(name) + ": x";
+    EXPECT_EQ(verdict("0\r\n" + line + "\r\n\r\n"),
+              "'' done after " + std::to_string(line.size() + 7) + " [" + name + "|x]");
+  }
+}
+
+// `count` chunks of `size` bytes each, and the last one.
+std::string chunks(std::size_t count, std::size_t size) {
+  std::string text;
+  for (std::size_t index = 0; index < count; ++index) {
+    write_chunk_header(text, size);
+    text.append(size, 'd').append(kChunkEnd);
+  }
+  return text + "0\r\n\r\n";
+}
+
+TEST(H1Body, ManyTinyChunksOfARequestAreRefused) {
+  // Five bytes of framing for each byte of data: one more than is allowed, every time.
+  const std::size_t most = H1BodyDecoder::kChunkFramingBytesMax - 2;
+  const std::string tiny = chunks(most + 100, 1);
+  EXPECT_TRUE(body_verdict({tiny}, {Kind::chunked}).ends_with("' 400 chunks too small"));
+  EXPECT_TRUE(body_verdict({tiny}, {Kind::chunked}, MessageSide::response)
+                  .ends_with("done after " + std::to_string(tiny.size()) + " "));
+  const std::string some = chunks(most - 100, 1);
+  EXPECT_TRUE(body_verdict({some}, {Kind::chunked})
+                  .ends_with("done after " + std::to_string(some.size()) + " "));
+  const std::string small = chunks(20'000, 2);
+  EXPECT_TRUE(body_verdict({small}, {Kind::chunked})
+                  .ends_with("done after " + std::to_string(small.size()) + " "));
 }
 
 TEST(H1Body, ServersErrorsAreBadGateway) {
