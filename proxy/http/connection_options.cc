@@ -50,6 +50,7 @@ const char* ConnectionOptions::add(std::string_view option) {
   if (!is_token(option)) return "malformed Connection";
   const FieldId id = field_id(option);
   if (!may_be_named(id)) return "Connection names an end-to-end field";
+  if (id == FieldId::upgrade) upgrade_ = true;
   if (id != FieldId::other) return nullptr;  // removed, or kept, by rules of their own
   if (named_count_ == kNamedMax) return "too many Connection options";
   named_[named_count_++] = option;

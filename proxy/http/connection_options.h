@@ -12,7 +12,7 @@ namespace sluice::http {
 
 class ConnectionOptions {
  public:
-  // Options of one message, `close`, `keep-alive` and `te` not counted. More are refused.
+  // Options of one message, those that the proxy knows not counted. More are refused.
   static constexpr std::size_t kNamedMax = 16;
 
   // nullptr, or why the fields are refused: an option that is no token, too many of them, or one
@@ -22,6 +22,7 @@ class ConnectionOptions {
 
   bool close() const { return close_; }
   bool keep_alive() const { return keep_alive_; }
+  bool upgrade() const { return upgrade_; }
   // The field belongs to this hop because an option names it.
   bool names(std::string_view field_name) const;
 
@@ -32,6 +33,7 @@ class ConnectionOptions {
   std::size_t named_count_ = 0;
   bool close_ = false;
   bool keep_alive_ = false;
+  bool upgrade_ = false;
 };
 
 }  // namespace sluice::http

@@ -53,15 +53,19 @@ std::expected<BodyLength, ParseError> response_body_length(const ResponseHead& h
                                                            Method request_method) {
   const auto framing = framing_of(head.fields, head.version);
   if (!framing) return std::unexpected(ParseError{502, framing.error().reason});
-  if (head.is_interim() || head.status == 204) {
+  const bool connected = request_method == Method::connect && head.status / 100 == 2;
+  const bool tunnel = connected || head.status == kSwitchingProtocols;
+  if (tunnel || head.is_interim() || head.status == 204) {
     // `Content-Length: 0` is common here, wrong as it is, and leaves nothing to misread.
     const bool harmless = framing->kind == BodyLength::Kind::none ||
                           (framing->kind == BodyLength::Kind::known && framing->bytes == 0);
-    if (!harmless) return std::unexpected(ParseError{502, "body announced in 1xx or 204"});
-    return BodyLength{};
+    if (!harmless) {
+      return std::unexpected(ParseError{502, connected ? "body announced in an answer to CONNECT"
+                                                       : "body announced in 1xx or 204"});
+    }
+    return BodyLength{tunnel ? BodyLength::Kind::tunnel : BodyLength::Kind::none};
   }
-  const bool tunnel = request_method == Method::connect && head.status / 100 == 2;
-  if (request_method == Method::head || head.status == 304 || tunnel) return BodyLength{};
+  if (request_method == Method::head || head.status == 304) return BodyLength{};
   if (framing->kind == BodyLength::Kind::none) return BodyLength{BodyLength::Kind::until_close};
   return *framing;
 }

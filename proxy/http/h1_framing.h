@@ -14,7 +14,7 @@ namespace sluice::http {
 std::expected<BodyLength, ParseError> framing_of(const Fields& fields, Version version);
 
 // How long the body of a response is (RFC 9112 §6.3); 502 where its fields contradict each other
-// or its status. H1ResponseParser sets ResponseHead::body by it.
+// or its status. 101 and 2xx to CONNECT: a tunnel. H1ResponseParser sets ResponseHead::body by it.
 std::expected<BodyLength, ParseError> response_body_length(const ResponseHead& head,
                                                            Method request_method);
 

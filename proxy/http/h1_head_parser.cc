@@ -4,6 +4,7 @@
 #include "proxy/http/connection_options.h"
 #include "proxy/http/h1_fields.h"
 #include "proxy/http/h1_framing.h"
+#include "proxy/http/h1_upgrade.h"
 #include "proxy/http/path.h"
 #include "proxy/http/syntax.h"
 #include "proxy/http/target.h"
@@ -118,8 +119,8 @@ ParseError take_expectations(RequestHead& head) {
     if (field.id != FieldId::expect) continue;
     if (!equals_ignoring_case(field.value, "100-continue")) return {417, "unknown expectation"};
   }
-  head.expects_continue =
-      head.version == Version::http_1_1 && head.body.kind != BodyLength::Kind::none;
+  head.expects_continue = head.version == Version::http_1_1 && !head.asks_for_tunnel() &&
+                          head.body.kind != BodyLength::Kind::none;
   return {};
 }
 
@@ -133,6 +134,7 @@ ParseError finish_request(RequestHead& head) {
   }
   ConnectionOptions options;
   if (const char* problem = options.read(head.fields)) return {400, problem};
+  if (const ParseError error = take_tunnel(head, options)) return error;
   // What follows a refused CONNECT may be meant for the tunnel: it must not be read as a request.
   head.keep_alive = connection_stays(options, head.version) && head.method != Method::connect;
   return take_expectations(head);
@@ -153,21 +155,26 @@ ParseError parse_status_line(std::string_view line, ResponseHead& head) {
     head.status = head.status * 10 + (line[at] - '0');
   }
   if (head.status < 100 || head.status > 599) return {502, "status out of range"};
-  if (head.status == 101) return {502, "101 without a request to upgrade"};
   const std::string_view reason = line.substr(kReasonAt);
   if (!is_field_value(reason)) return {502, "control byte in reason phrase"};
   head.reason = reason;
   return {};
 }
 
-ParseError finish_response(ResponseHead& head, Method request_method) {
+ParseError finish_response(ResponseHead& head, Method request_method, bool may_switch) {
+  const bool switches = head.status == kSwitchingProtocols;
+  if (switches && !may_switch) return {502, "101 without a request to upgrade"};
   const auto body = response_body_length(head, request_method);
   if (!body) return body.error();
   head.body = *body;
   ConnectionOptions options;
   if (const char* problem = options.read(head.fields)) return {502, problem};
-  head.keep_alive =
-      connection_stays(options, head.version) && head.body.kind != BodyLength::Kind::until_close;
+  if (switches) {
+    if (const ParseError error = check_switch(head, options)) return error;
+  }
+  head.keep_alive = connection_stays(options, head.version) &&
+                    head.body.kind != BodyLength::Kind::until_close &&
+                    head.body.kind != BodyLength::Kind::tunnel;
   return {};
 }
 
@@ -197,6 +204,20 @@ ParseError H1HeadParser::bad_line(H1LineReader::Status status) const {
   }
 }
 
+// What no first line begins with is refused at its first byte: it may have no line end to wait for.
+ParseError H1HeadParser::bad_first_byte(Bytes input) const {
+  constexpr char kTlsHandshake = 0x16;
+  const std::size_t line_begin = empty_line_skipped_ ? std::string_view("\r\n").size() : 0;
+  if (phase_ != Phase::start || input.empty() || lines_.section_bytes() != line_begin) return {};
+  const char first = as_text(input).front();
+  if (side_ == MessageSide::response) {
+    return first == 'H' ? ParseError{} : ParseError{502, "not an HTTP response"};
+  }
+  if (is_tchar(first) || first == '\r' || first == '\n') return {};
+  if (first == kTlsHandshake) return {400, "TLS handshake where plain HTTP is spoken"};
+  return {400, "not an HTTP request"};
+}
+
 template <typename OnStart, typename OnEnd>
 ParseError H1HeadParser::on_line(std::string_view line, Fields& fields, OnStart on_start,
                                  OnEnd on_end) {
@@ -219,6 +240,10 @@ template <typename OnStart, typename OnEnd>
 HeadResult H1HeadParser::run(Bytes input, Fields& fields, OnStart on_start, OnEnd on_end) {
   std::size_t consumed = 0;
   while (phase_ == Phase::start || phase_ == Phase::fields) {
+    if ((failure_ = bad_first_byte(input.subspan(consumed)))) {
+      phase_ = Phase::failed;
+      break;
+    }
     const std::size_t line_bytes_max =
         phase_ == Phase::start ? limits_.request_line_bytes : limits_.field_line_bytes;
     const H1LineReader::Result line = lines_.next(input.subspan(consumed), line_bytes_max);
@@ -248,7 +273,7 @@ HeadResult H1RequestParser::consume(Bytes input, RequestHead& head) {
 HeadResult H1ResponseParser::consume(Bytes input, ResponseHead& head) {
   return run(
       input, head.fields, [&](std::string_view line) { return parse_status_line(line, head); },
-      [&] { return finish_response(head, request_method_); });
+      [&] { return finish_response(head, request_method_, may_switch_); });
 }
 
 }  // namespace sluice::http

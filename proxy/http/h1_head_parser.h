@@ -51,6 +51,7 @@ class H1HeadParser {
   template <typename OnStart, typename OnEnd>
   ParseError on_line(std::string_view line, Fields& fields, OnStart on_start, OnEnd on_end);
   ParseError bad_line(H1LineReader::Status status) const;
+  ParseError bad_first_byte(Bytes input) const;
 
   HeadLimits limits_;
   H1LineReader lines_;
@@ -71,22 +72,25 @@ class H1RequestParser : public H1HeadParser {
   HeadResult consume(Bytes input, RequestHead& head);
 };
 
-// The head must be new or cleared when a message begins. Errors: always 502; 101 is one, since no
-// request asks for an upgrade. An interim response (1xx) is a head of its own: reset() again for
-// the next.
+// The head must be new or cleared when a message begins. Errors: always 502. An interim response
+// (1xx, but for 101) is a head of its own: reset() again for the next.
 class H1ResponseParser : public H1HeadParser {
  public:
   explicit H1ResponseParser(const HeadLimits& limits)
       : H1HeadParser(limits, MessageSide::response) {}
-  // `request_method` decides whether a body follows (h1_framing.h).
-  void reset(Method request_method) {
+  // `request_method` decides whether a body follows (h1_framing.h): 2xx to CONNECT opens a tunnel.
+  // `upgrade_asked`: the request asked for `websocket`, which a 101 may open; without, 101 is an
+  // error.
+  void reset(Method request_method, bool upgrade_asked = false) {
     restart();
     request_method_ = request_method;
+    may_switch_ = upgrade_asked;
   }
   HeadResult consume(Bytes input, ResponseHead& head);
 
  private:
   Method request_method_ = Method::get;
+  bool may_switch_ = false;
 };
 
 }  // namespace sluice::http

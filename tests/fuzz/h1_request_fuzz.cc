@@ -34,12 +34,14 @@ void check_forwarding(const RequestHead& head, bool trusted) {
   SLUICE_CHECK(read.authority == (head.authority.empty() ? "default:80" : head.authority));
   SLUICE_CHECK(read.body.kind == head.body.kind && read.body.bytes == head.body.bytes);
   SLUICE_CHECK(read.expects_continue == head.expects_continue);
-  SLUICE_CHECK(read.keep_alive);
+  SLUICE_CHECK(read.protocol == head.protocol);
+  SLUICE_CHECK(read.keep_alive || head.method == Method::connect);
   SLUICE_CHECK(read.fields.count(FieldId::x_forwarded_for) == 1);
   SLUICE_CHECK(trusted || read.fields.find(FieldId::x_forwarded_for) == context.client_address);
   SLUICE_CHECK(read.fields.count(FieldId::x_request_id) == 1);
-  for (const FieldId gone : {FieldId::keep_alive, FieldId::proxy_connection, FieldId::upgrade,
-                             FieldId::proxy_authorization}) {
+  SLUICE_CHECK(read.fields.count(FieldId::upgrade) == (head.protocol.empty() ? 0 : 1));
+  for (const FieldId gone : {FieldId::keep_alive, FieldId::proxy_connection,
+                             FieldId::http2_settings, FieldId::proxy_authorization}) {
     SLUICE_CHECK(read.fields.count(gone) == 0);
   }
   for (const FieldId kept : {FieldId::cookie, FieldId::authorization, FieldId::content_type}) {

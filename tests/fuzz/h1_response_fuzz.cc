@@ -12,17 +12,23 @@ namespace {
 constexpr HeadLimits kLimits{
     .request_line_bytes = 256, .field_line_bytes = 256, .head_bytes = 1024, .field_count = 16};
 
-void check_forwarding(const ResponseHead& head, Method method, Version client_version) {
-  if (head.is_interim() && client_version == Version::http_1_0) return;
+struct Asked {
+  Method method;
+  bool upgrade;
+};
+
+void check_forwarding(const ResponseHead& head, Asked asked, Version client_version) {
+  const bool switches = head.status == kSwitchingProtocols;
+  if ((head.is_interim() || switches) && client_version == Version::http_1_0) return;
   RequestHead request;
-  request.method = method;
+  request.method = asked.method;
   request.version = client_version;
   const ClientFraming framing = frame_for_client(request, head, true, "now");
   std::string out;
   write_forwarded_response(out, head, framing);
 
   H1ResponseParser parser{HeadLimits{}};
-  parser.reset(method);
+  parser.reset(asked.method, asked.upgrade);
   ResponseHead read;
   const HeadResult result = parser.consume(as_bytes(out), read);
   SLUICE_CHECK(result.status == HeadStatus::done);
@@ -42,17 +48,18 @@ void check_forwarding(const ResponseHead& head, Method method, Version client_ve
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace sluice::http;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
-  for (const Method method : {Method::get, Method::head}) {
-    const std::string whole = response_verdict({text}, method, kLimits);
+  for (const Asked asked : {Asked{Method::get, false}, Asked{Method::head, false},
+                            Asked{Method::get, true}, Asked{Method::connect, false}}) {
+    const std::string whole = response_verdict({text}, asked.method, kLimits, asked.upgrade);
     for (const auto& pieces : splits_of(text)) {
-      SLUICE_CHECK(response_verdict(pieces, method, kLimits) == whole);
+      SLUICE_CHECK(response_verdict(pieces, asked.method, kLimits, asked.upgrade) == whole);
     }
     H1ResponseParser parser{kLimits};
-    parser.reset(method);
+    parser.reset(asked.method, asked.upgrade);
     ResponseHead head;
     if (parser.consume(sluice::as_bytes(text), head).status == HeadStatus::done) {
-      check_forwarding(head, method, Version::http_1_1);
-      check_forwarding(head, method, Version::http_1_0);
+      check_forwarding(head, asked, Version::http_1_1);
+      check_forwarding(head, asked, Version::http_1_0);
     }
   }
   return 0;

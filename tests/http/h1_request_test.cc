@@ -49,7 +49,7 @@ TEST(H1Request, AcceptedFirstLines) {
        "GET /|[]^!$&'()*+,;=:@ at 'h' 1.1 body none keep [Host|h] after 44"},
       {"GET http://h/x?y HTTP/1.1", "GET /x?y at 'h' 1.1 body none keep [Host|h] after 38"},
       {"GET HTTPS://H/ HTTP/1.1", "GET / at 'h' 1.1 body none keep [Host|h] after 36"},
-      {"GET http://h//x/./%79/.. HTTP/1.1", "GET /x/ at 'h' 1.1 body none keep [Host|h] after 45"},
+      {"GET http://h//x/./%79/.. HTTP/1.1", "GET /x/ at 'h' 1.1 body none keep [Host|h] after 46"},
       {"GET http://h HTTP/1.1", "GET / at 'h' 1.1 body none keep [Host|h] after 34"},
       {"GET http://h?q HTTP/1.1", "GET /?q at 'h' 1.1 body none keep [Host|h] after 36"},
       {"OPTIONS http://h HTTP/1.1", "OPTIONS * at 'h' 1.1 body none keep [Host|h] after 38"},
@@ -57,7 +57,7 @@ TEST(H1Request, AcceptedFirstLines) {
   };
   for (const Case& c : cases) EXPECT_EQ(line_verdict(c.text), c.verdict) << c.text;
   EXPECT_EQ(verdict("CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n"),
-            "CONNECT  at 'h:443' 1.1 body none close [Host|h:443] after 39");
+            "CONNECT  at 'h:443' 1.1 body tunnel close [Host|h:443] after 39");
 }
 
 TEST(H1Request, RefusedFirstLines) {
@@ -66,7 +66,7 @@ TEST(H1Request, RefusedFirstLines) {
       {"GET", "400 malformed request line"},
       {"GET /", "400 malformed request line"},
       {"GET HTTP/1.1", "400 malformed request line"},
-      {" GET / HTTP/1.1", "400 malformed request line"},
+      {" GET / HTTP/1.1", "400 not an HTTP request"},
       {"GET  / HTTP/1.1", "400 malformed request line"},
       {"GET /  HTTP/1.1", "400 malformed request line"},
       {"GET / HTTP/1.1 ", "400 malformed request line"},
@@ -128,6 +128,19 @@ TEST(H1Request, RefusedFirstLines) {
       {"GET /a/..;/b HTTP/1.1", "400 dot segment with parameters in path"},
   };
   for (const Case& c : cases) EXPECT_EQ(line_verdict(c.text), c.verdict) << c.text;
+}
+
+TEST(H1Request, WhatIsNoHttpIsKnownByItsFirstByte) {
+  for (const std::string& text :
+       {" "s, "\t"s, "\0"s, "\x80"s, "\x05\x01"s, "{\"a\":1}"s, "\r\n "s, "("s, "\x7f"s}) {
+    EXPECT_EQ(verdict(text), "400 not an HTTP request") << text;
+  }
+  EXPECT_EQ(verdict("\x16\x03\x01\x02"), "400 TLS handshake where plain HTTP is spoken");
+  EXPECT_EQ(verdict("\r\n\x16"), "400 TLS handshake where plain HTTP is spoken");
+  EXPECT_EQ(verdict("G"), "need_more");
+  EXPECT_EQ(verdict("\r"), "need_more");
+  EXPECT_EQ(verdict("\r\n"), "need_more");
+  EXPECT_EQ(verdict(""), "need_more");
 }
 
 TEST(H1Request, OneEmptyLineMayComeBefore) {

@@ -40,10 +40,11 @@ TEST(H1Response, StatusLineIsExact) {
       {"HTTP/1.1 200 O\x7fK", "502 control byte in reason phrase"},
       {"HTTP/1.2 200 OK", "502 HTTP version is neither 1.0 nor 1.1"},
       {"HTTP/2.0 200 OK", "502 HTTP version is neither 1.0 nor 1.1"},
-      {"http/1.1 200 OK", "502 malformed HTTP version"},
-      {"ICY 200 OK", "502 malformed HTTP version"},
-      {"", "502 malformed HTTP version"},
-      {" HTTP/1.1 200 OK", "502 malformed HTTP version"},
+      {"http/1.1 200 OK", "502 not an HTTP response"},
+      {"HTTP", "502 malformed HTTP version"},
+      {"ICY 200 OK", "502 not an HTTP response"},
+      {"", "502 not an HTTP response"},
+      {" HTTP/1.1 200 OK", "502 not an HTTP response"},
       {std::string("HTTP/1.1 200 ") + std::string(8 * 1024, 'x'), "502 first line too long"},
   };
   for (const Case& c : cases) {
@@ -105,7 +106,7 @@ TEST(H1Response, BodyLengthFollowsMethodStatusAndFields) {
       {"head, chunked", Method::head, 200, "Transfer-Encoding: chunked\r\n", "none keep"},
       {"head, both", Method::head, 200, "Transfer-Encoding: chunked\r\nContent-Length: 7\r\n",
        "502 Content-Length with Transfer-Encoding"},
-      {"tunnel", Method::connect, 200, "", "none keep"},
+      {"tunnel", Method::connect, 200, "", "tunnel close"},
       {"no tunnel", Method::connect, 403, "Content-Length: 7\r\n", "known 7 keep"},
       {"both", Method::get, 200, "Content-Length: 7\r\nTransfer-Encoding: chunked\r\n",
        "502 Content-Length with Transfer-Encoding"},
@@ -142,7 +143,14 @@ TEST(H1Response, Version10ClosesUnlessItSaysOtherwise) {
 }
 
 TEST(H1Response, NoEmptyLineMayComeBefore) {
-  EXPECT_EQ(verdict("\r\nHTTP/1.1 200 OK\r\n\r\n"), "502 malformed HTTP version");
+  EXPECT_EQ(verdict("\r\nHTTP/1.1 200 OK\r\n\r\n"), "502 not an HTTP response");
+}
+
+TEST(H1Response, WhatIsNoHttpIsKnownByItsFirstByte) {
+  for (const char* text : {"SSH-2.0", "200 OK", "{", "\x15", "h", "\n", " "}) {
+    EXPECT_EQ(verdict(text), "502 not an HTTP response") << text;
+  }
+  EXPECT_EQ(verdict("H"), "need_more");
 }
 
 }  // namespace

@@ -39,8 +39,8 @@ inline std::string describe(const Fields& fields) {
 inline std::string describe(const RequestHead& head) {
   return head.method_text + " " + head.target + " at '" + head.authority + "' " +
          (head.version == Version::http_1_1 ? "1.1" : "1.0") + " body " + describe(head.body) +
-         (head.keep_alive ? " keep" : " close") + (head.expects_continue ? " expect" : "") + " " +
-         describe(head.fields);
+         (head.keep_alive ? " keep" : " close") + (head.expects_continue ? " expect" : "") +
+         (head.protocol.empty() ? "" : " to " + head.protocol) + " " + describe(head.fields);
 }
 
 inline std::string describe(const ResponseHead& head) {
@@ -77,9 +77,9 @@ inline std::string request_verdict(const std::vector<std::string_view>& pieces,
 }
 
 inline std::string response_verdict(const std::vector<std::string_view>& pieces, Method method,
-                                    const HeadLimits& limits = {}) {
+                                    const HeadLimits& limits = {}, bool upgrade_asked = false) {
   H1ResponseParser parser(limits);
-  parser.reset(method);
+  parser.reset(method, upgrade_asked);
   return parse_pieces<H1ResponseParser, ResponseHead>(parser, pieces);
 }
 
