@@ -2,6 +2,7 @@
 
 #include "proxy/base/check.h"
 #include "proxy/http/forwarding.h"
+#include "proxy/http/grpc.h"
 #include "proxy/http/h1_writer.h"
 
 namespace sluice::http {
@@ -64,6 +65,14 @@ std::string quoted(std::string_view text) {
   return result += '"';
 }
 
+std::string proxy_status(int status, std::string_view safe_detail, std::string_view error) {
+  std::string value(kProxyName);
+  value += "; error=";
+  value += error.empty() ? usual_error(status) : error;
+  if (!safe_detail.empty()) value += "; details=" + quoted(safe_detail);
+  return value;
+}
+
 }  // namespace
 
 ErrorResponse error_response(int status, std::string_view detail, std::string_view error) {
@@ -77,11 +86,6 @@ ErrorResponse error_response(int status, std::string_view detail, std::string_vi
   if (status == 204) return response;
 
   const std::string safe_detail = printable(detail);
-  std::string proxy_status(kProxyName);
-  proxy_status += "; error=";
-  proxy_status += error.empty() ? usual_error(status) : error;
-  if (!safe_detail.empty()) proxy_status += "; details=" + quoted(safe_detail);
-
   response.body = std::to_string(status) + " " + head.reason;
   if (!safe_detail.empty()) response.body += ": " + safe_detail;
   response.body += '\n';
@@ -89,7 +93,22 @@ ErrorResponse error_response(int status, std::string_view detail, std::string_vi
   head.fields.append("Content-Type", "text/plain; charset=utf-8");
   head.fields.append("Content-Length", std::to_string(response.body.size()));
   head.fields.append("Cache-Control", "no-store");
-  head.fields.append("Proxy-Status", proxy_status);
+  head.fields.append("Proxy-Status", proxy_status(status, safe_detail, error));
+  return response;
+}
+
+ErrorResponse grpc_error_response(int status, std::string_view detail, std::string_view error) {
+  SLUICE_CHECK(status >= 400 && status <= 599);
+  ErrorResponse response;
+  ResponseHead& head = response.head;
+  head.status = 200;
+  head.reason = reason_phrase(head.status);
+  head.keep_alive = !ends_connection(status);
+  head.body = {BodyLength::Kind::known, 0};
+  head.fields.append("Content-Type", "application/grpc");
+  head.fields.append("Grpc-Status", std::to_string(static_cast<int>(grpc_status_for(status))));
+  head.fields.append("Grpc-Message", grpc_message(detail.empty() ? reason_phrase(status) : detail));
+  head.fields.append("Proxy-Status", proxy_status(status, printable(detail), error));
   return response;
 }
 

@@ -21,4 +21,9 @@ struct ErrorResponse {
 // the client would have to be waited for. 204 (see answered_here()) has Allow and no body.
 ErrorResponse error_response(int status, std::string_view detail, std::string_view error = {});
 
+// The same for a call of gRPC (grpc.h), whose clients look for gRPC's status: 200 with
+// `grpc-status` and `grpc-message` among its fields, and no body ("trailers only"). `detail` may
+// be any text.
+ErrorResponse grpc_error_response(int status, std::string_view detail, std::string_view error = {});
+
 }  // namespace sluice::http
