@@ -186,13 +186,18 @@ void check_routes(Reader& reader, const Entry& document, const Config& config) {
   }
 }
 
-void check_limits(Reader& reader, const Entry& document, const Limits& limits) {
+// `table`: where `limits` stand at this level, `path`; null: it says nothing of its own.
+void check_limits(Reader& reader, const Entry* table, const std::string& path,
+                  const Limits& limits) {
+  if (table == nullptr) return;
   const auto check = [&](std::string_view key, std::uint64_t part, std::string_view whole_key,
                          std::uint64_t whole) {
-    if (part <= whole) return;
-    reader.error(place_of(document, {"limits", find(document, {"limits", key}) ? key : whole_key}),
-                 fmt::format("limits.{} ({}) must not be larger than limits.{} ({})", key, part,
-                             whole_key, whole));
+    const Entry* written = table->value.find(key);
+    if (written == nullptr) written = table->value.find(whole_key);
+    if (part <= whole || written == nullptr) return;
+    reader.error(written->place(),
+                 fmt::format("{} ({}) must not be larger than {} ({})", join_path(path, key), part,
+                             join_path(path, whole_key), whole));
   };
   check("request_line_bytes", limits.request_line_bytes, "head_bytes", limits.head_bytes);
   check("field_line_bytes", limits.field_line_bytes, "head_bytes", limits.head_bytes);
@@ -200,12 +205,61 @@ void check_limits(Reader& reader, const Entry& document, const Limits& limits) {
         limits.backend_connections);
 }
 
+void check_all_limits(Reader& reader, const Entry& document, const Config& config) {
+  check_limits(reader, find(document, {"limits"}), "limits", config.limits);
+  for (const Listener& listener : config.listeners) {
+    check_limits(reader, find(document, {"listeners", listener.name, "limits"}),
+                 join_path(join_path("listeners", listener.name), "limits"), listener.limits);
+  }
+}
+
+void check_backend_tls(Reader& reader, const Entry& document, const Backend& backend) {
+  const BackendTls& tls = *backend.tls;
+  const std::string path = join_path(join_path("backends", backend.name), "tls");
+  const Entry* ca_file = find(document, {"backends", backend.name, "tls", "ca_file"});
+  if (!tls.verify && ca_file != nullptr) {
+    reader.error(
+        ca_file->place(),
+        fmt::format("{}.ca_file is of no use with verify = false; leave one of them out", path));
+  }
+  if (!tls.verify) return;
+  const Position table = place_of(document, {"backends", backend.name, "tls"});
+  if (ca_file == nullptr) {
+    reader.error(table, fmt::format("the key {}.ca_file is missing: certificates, PEM, of those "
+                                    "who may have signed the servers' own",
+                                    path));
+  }
+  const bool named = find(document, {"backends", backend.name, "tls", "server_name"}) != nullptr;
+  const auto on_unix_socket = [](const Server& server) {
+    return server.address.family == Address::Family::unix_path;
+  };
+  const auto unnamed = std::ranges::find_if(backend.servers, on_unix_socket);
+  if (named || unnamed == backend.servers.end()) return;
+  reader.error(table, fmt::format("the key {}.server_name is missing: {} has no address that a "
+                                  "certificate could be for",
+                                  path, unnamed->address.to_string()));
+}
+
+void check_backends(Reader& reader, const Entry& document, const Config& config) {
+  for (const Backend& backend : config.backends) {
+    if (backend.tls) check_backend_tls(reader, document, backend);
+    if (backend.protocol == HttpVersion::http1) continue;
+    if (backend.send_proxy_protocol == ProxyProtocol::off) continue;
+    reader.error(
+        place_of(document, {"backends", backend.name, "send_proxy_protocol"}),
+        fmt::format("{}.send_proxy_protocol is not possible with protocol = \"h2\": one connection "
+                    "carries the requests of many clients, and a PROXY header could name only one",
+                    join_path("backends", backend.name)));
+  }
+}
+
 }  // namespace
 
 void check_together(Reader& reader, const Entry& document, const Config& config) {
-  check_limits(reader, document, config.limits);
+  check_all_limits(reader, document, config);
   check_listening_places(reader, listening_places(document, config));
   check_loops(reader, document, config);
+  check_backends(reader, document, config);
   check_routes(reader, document, config);
 }
 

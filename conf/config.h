@@ -49,8 +49,8 @@ struct Limits {
   std::uint64_t client_streams = 100;           // at a time on one HTTP/2 client connection
   std::uint64_t backend_streams = 100;          // at a time on one HTTP/2 connection to a server
   // Bytes a second, over the time in which we wait for them, after a grace of 10 s; 0: no limit.
-  std::uint64_t request_rate_min = 240;   // of a request's body; not of gRPC and tunnels
-  std::uint64_t response_rate_min = 240;  // that a client takes of a response
+  std::uint64_t request_rate_min = 240;        // of a request's body; not of gRPC and tunnels
+  std::uint64_t response_rate_min = 240;       // that a client takes of a response
   std::uint64_t retry_body_bytes = 64 * 1024;  // of a request's body, kept for another attempt
 };
 
@@ -74,7 +74,7 @@ struct Listener {
   ForwardedFields forwarded = ForwardedFields::both;
   Timeouts timeouts;  // the file's, with what the listener says in their place
   Limits limits;      // likewise
-  int line = 0;  // of its table in Config::file, for messages; 0: made without a file
+  int line = 0;       // of its table in Config::file, for messages; 0: made without a file
 };
 
 struct HealthCheck {

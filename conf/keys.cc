@@ -1,20 +1,17 @@
 #include "conf/keys.h"
 
-#include <limits>
 #include <utility>
 
+#include "conf/bound_keys.h"
 #include "conf/kinds.h"
+#include "conf/listener_keys.h"
 
 namespace sluice::conf {
 namespace {
 
-constexpr std::uint64_t kKiB = 1 << 10;
-constexpr std::uint64_t kMiB = 1 << 20;
-constexpr std::uint64_t kBodyBytesMax = std::uint64_t{1} << 50;
 constexpr std::size_t kListenersMax = 64;
 constexpr std::size_t kBackendsMax = 4096;
 constexpr std::size_t kRoutesMax = 16'384;
-constexpr int kProbesInARowMax = 1000;
 
 Section<Runtime> runtime_section() {
   return Section(Runtime{})
@@ -28,145 +25,6 @@ Section<Runtime> runtime_section() {
              "How long a shift waits for every worker before it answers 504")
       .value("ready_timeout", duration(), &Runtime::ready_timeout,
              "How long readiness waits for the first round of probes");
-}
-
-Section<Timeouts> timeouts_section() {
-  return Section(Timeouts{})
-      .value("connect", duration(), &Timeouts::connect, "TCP connect to a server")
-      .value("tls_handshake", duration(), &Timeouts::tls_handshake,
-             "From accepting a client to a finished TLS handshake")
-      .value("request_head", duration(), &Timeouts::request_head,
-             "From the first byte of a request to the end of its head")
-      .value("response_head", duration(), &Timeouts::response_head,
-             "From the request sent whole to the head of its response")
-      .value("idle", duration(), &Timeouts::idle, "A kept-alive client connection between requests")
-      .value("backend_idle", duration(), &Timeouts::backend_idle,
-             "A pooled connection to a server between requests")
-      .value("stream", duration(), &Timeouts::stream, "No byte moved either way within an exchange")
-      .value("exchange", duration_or_zero(), &Timeouts::exchange,
-             "A whole exchange; `\"0s\"` is no limit");
-}
-
-Section<Limits> limits_section() {
-  constexpr std::uint64_t kCountMax = 1'000'000'000;
-  return Section(Limits{})
-      .value("request_line_bytes", size(kKiB, kMiB), &Limits::request_line_bytes,
-             "A request line; longer ones get 414")
-      .value("field_line_bytes", size(kKiB, kMiB), &Limits::field_line_bytes,
-             "One header or trailer line; longer ones get 431")
-      .value("head_bytes", size(4 * kKiB, 4 * kMiB), &Limits::head_bytes,
-             "The head of a request or response; larger requests get 431")
-      .value("field_count", count(8, 10'000), &Limits::field_count,
-             "Header lines of one head; more get 431")
-      .value("body_bytes", size_or_zero(kBodyBytesMax), &Limits::body_bytes,
-             "The body of a request; larger ones get 413; 0 is no limit")
-      .value("stream_buffer_bytes", size(16 * kKiB, 64 * kMiB), &Limits::stream_buffer_bytes,
-             "What is held in each direction of an exchange before its sender must wait")
-      .value("client_connections", count(1, 10'000'000), &Limits::client_connections,
-             "Client connections, all workers together")
-      .value("requests_per_connection", count(1, kCountMax), &Limits::requests_per_connection,
-             "Requests on one client connection before it is closed")
-      .value("backend_idle_connections", count(1, 100'000), &Limits::backend_idle_connections,
-             "Pooled connections to one server, for each worker")
-      .value("backend_connections", count(1, 1'000'000), &Limits::backend_connections,
-             "All connections to one server, for each worker");
-}
-
-Section<HealthDraft> health_section(const std::string& enabled_meaning) {
-  using Status = StatusRange;
-  const auto text = [](std::string HealthCheck::*member) {
-    return std::pair([member](const HealthDraft& draft) { return draft.check.*member; },
-                     [member](HealthDraft& draft, std::string value) {
-                       draft.check.*member = std::move(value);
-                     });
-  };
-  const auto time = [](Duration HealthCheck::*member) {
-    return std::pair([member](const HealthDraft& draft) { return draft.check.*member; },
-                     [member](HealthDraft& draft, Duration value) { draft.check.*member = value; });
-  };
-  const auto number = [](int HealthCheck::*member) {
-    return std::pair([member](const HealthDraft& draft) { return draft.check.*member; },
-                     [member](HealthDraft& draft, int value) { draft.check.*member = value; });
-  };
-  const auto [get_path, set_path] = text(&HealthCheck::path);
-  const auto [get_host, set_host] = text(&HealthCheck::host);
-  const auto [get_interval, set_interval] = time(&HealthCheck::interval);
-  const auto [get_settle, set_settle] = time(&HealthCheck::settle_interval);
-  const auto [get_timeout, set_timeout] = time(&HealthCheck::timeout);
-  const auto [get_rise, set_rise] = number(&HealthCheck::rise);
-  const auto [get_fall, set_fall] = number(&HealthCheck::fall);
-  const auto get_status = [](const HealthDraft& draft) {
-    return Status{draft.check.status_min, draft.check.status_max};
-  };
-  const auto set_status = [](HealthDraft& draft, Status status) {
-    draft.check.status_min = status.min;
-    draft.check.status_max = status.max;
-  };
-  return Section(HealthDraft{})
-      .value("enabled", boolean(), &HealthDraft::enabled, enabled_meaning)
-      .value_as("path", request_target(), get_path, set_path, "What a probe asks for")
-      .optional("host", host_field(), set_host,
-                "The Host that a probe sends; without it the server's address")
-      .value_as("interval", duration(), get_interval, set_interval,
-                "From one probe of a settled server to the next")
-      .value_as("settle_interval", duration(), get_settle, set_settle,
-                "The same after a change or a failed connect, until the server is settled")
-      .value_as("timeout", duration(), get_timeout, set_timeout, "How long a probe may take")
-      .value_as("rise", small_count(1, kProbesInARowMax), get_rise, set_rise,
-                "Passed probes in a row that bring a server back")
-      .value_as("fall", small_count(1, kProbesInARowMax), get_fall, set_fall,
-                "Failed probes in a row that take a server out")
-      .value_as("status", status_range(), get_status, set_status, "What passes as an answer");
-}
-
-Section<TlsListener> tls_section() {
-  return Section(TlsListener{})
-      .required(
-          "certificate_file", file_path(),
-          [](TlsListener& tls, std::string path) { tls.certificate_file = std::move(path); },
-          "The certificate chain, PEM, the listener's own certificate first")
-      .required(
-          "key_file", file_path(),
-          [](TlsListener& tls, std::string path) { tls.key_file = std::move(path); },
-          "The private key of the first certificate, PEM")
-      .value_as(
-          "min_version", choice({"1.3", "1.2"}),
-          [](const TlsListener& tls) { return std::string(tls.allow_tls12 ? "1.2" : "1.3"); },
-          [](TlsListener& tls, const std::string& version) { tls.allow_tls12 = version == "1.2"; },
-          "The oldest TLS version that clients may use");
-}
-
-Section<Listener> listener_section() {
-  return Section(Listener{})
-      .required(
-          "address", address(AddressUse::data_listener),
-          [](Listener& listener, const Address& address) { listener.address = address; },
-          "Where clients connect; `*:PORT` is all IPv4 addresses, `[::]:PORT` all IPv6 ones")
-      .value("trusted_proxies", block_list(), &Listener::trusted_proxies,
-             "Peers whose X-Forwarded-For, -Proto and -Host are believed")
-      .table(
-          "tls", tls_section(),
-          [](Listener& listener, const Entry& entry) -> TlsListener& {
-            TlsListener& tls = listener.tls.emplace();
-            tls.line = entry.at.line;
-            return tls;
-          },
-          "Clients of this listener speak TLS; without this table plain HTTP");
-}
-
-Section<BackendDraft> backend_section() {
-  return Section(BackendDraft{})
-      .required(
-          "servers", servers(),
-          [](BackendDraft& draft, std::vector<Server> servers) {
-            draft.backend.servers = std::move(servers);
-          },
-          "Where the backend's servers listen, IP:PORT; a table gives them names")
-      .table(
-          "health",
-          health_section("Probe this backend's servers; if not, they count as up").inherited(),
-          [](BackendDraft& draft, const Entry&) -> HealthDraft& { return draft.health; },
-          "How this backend's servers are probed; what is not said here is as [health] says");
 }
 
 Section<Route> route_section() {
@@ -184,7 +42,20 @@ Section<Route> route_section() {
       .required(
           "split", split(),
           [](Route& route, std::vector<WeightedBackend> split) { route.split = std::move(split); },
-          "The weight of each backend: not negative, any sum, at most six digits behind the point");
+          "The weight of each backend: not negative, any sum, at most six digits behind the point")
+      .value("upgrades", upgrade_list(), &Route::upgrades,
+             "Protocols that clients may switch to, with the server's consent; an empty list turns "
+             "it off")
+      .value("connect", boolean(), &Route::allow_connect,
+             "Pass CONNECT on to the backend's server; otherwise it gets 405")
+      .table(
+          "timeouts", timeouts_section(Level::route),
+          [](Route& route, const Entry&) -> Timeouts& { return route.timeouts; },
+          "How long this route's requests may take; what is not said here is as [timeouts] says")
+      .table(
+          "limits", limits_section(Level::route),
+          [](Route& route, const Entry&) -> Limits& { return route.limits; },
+          "What this route's requests may use; what is not said here is as [limits] says");
 }
 
 Admin default_admin() {
@@ -225,11 +96,11 @@ Section<Draft> make_file_section() {
           [](Draft& draft, const Entry&) -> Runtime& { return draft.config.runtime; },
           "The process itself")
       .table(
-          "timeouts", timeouts_section(),
+          "timeouts", timeouts_section(Level::file),
           [](Draft& draft, const Entry&) -> Timeouts& { return draft.config.timeouts; },
           "How long each part of an exchange may take")
       .table(
-          "limits", limits_section(),
+          "limits", limits_section(Level::file),
           [](Draft& draft, const Entry&) -> Limits& { return draft.config.limits; },
           "How much memory, how many connections and requests")
       .named_tables(
@@ -238,6 +109,8 @@ Section<Draft> make_file_section() {
             Listener& listener = draft.config.listeners.emplace_back();
             listener.name = entry.key;
             listener.line = entry.at.line;
+            listener.timeouts = draft.config.timeouts;
+            listener.limits = draft.config.limits;
             return listener;
           },
           kListenersMax, "Where clients connect")
@@ -259,6 +132,8 @@ Section<Draft> make_file_section() {
           [](Draft& draft, const Entry& entry) -> Route& {
             Route& route = draft.config.routes.emplace_back();
             route.name = entry.key;
+            route.timeouts = draft.config.timeouts;
+            route.limits = draft.config.limits;
             return route;
           },
           kRoutesMax, "Which requests go to which backends, by host and path")

@@ -4,20 +4,11 @@
 
 #include <vector>
 
+#include "conf/backend_keys.h"
 #include "conf/config.h"
 #include "conf/section.h"
 
 namespace sluice::conf {
-
-struct HealthDraft {
-  HealthCheck check;
-  bool enabled = true;
-};
-
-struct BackendDraft {
-  Backend backend;  // its health still to be set
-  HealthDraft health;
-};
 
 // A Config while it is read: the backends stand apart until it is known what they inherit.
 struct Draft {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "conf/config.h"
@@ -34,6 +35,9 @@ Kind<int> small_count(int min, int max);
 Kind<bool> boolean();
 // One of these words.
 Kind<std::string> choice(std::vector<std::string> words);
+// The same for what the words stand for.
+template <typename E>
+Kind<E> word_for(std::vector<std::pair<std::string, E>> meanings);
 // `"auto"` (nullopt) or a number of workers.
 Kind<std::optional<unsigned>> worker_count();
 // A path of the file system; relative ones from the configuration file's folder.
@@ -50,7 +54,15 @@ enum class AddressUse : std::uint8_t { data_listener, admin_listener, read_only_
 
 Kind<Address> address(AddressUse use);
 Kind<std::vector<Address>> address_list(AddressUse use);
+// Blocks of IP addresses; `"unix"` for whoever comes over a Unix socket.
 Kind<std::vector<AddressBlock>> block_list();
+// `["http/1.1", "h2"]`, at least one; and one of them.
+Kind<std::vector<HttpVersion>> http_versions();
+Kind<HttpVersion> http_version();
+// Protocols for the Upgrade field that can be passed through: `["websocket"]`.
+Kind<std::vector<std::string>> upgrade_list();
+// What a certificate can be for: a DNS name, lower-cased, or an IP address without brackets.
+Kind<std::string> certificate_name();
 // Host names, lower-cased: exact, and `*.suffix` where wildcards are allowed.
 Kind<std::string> host_name(bool wildcards);
 Kind<std::vector<std::string>> host_name_list(bool wildcards);
@@ -73,6 +85,31 @@ Kind<StatusRange> status_range();
 Kind<std::vector<Server>> servers();
 // `{ blue = 90, green = "10.5" }`, within the bounds of conf/parser.h.
 Kind<std::vector<WeightedBackend>> split();
+
+template <typename E>
+Kind<E> word_for(std::vector<std::pair<std::string, E>> meanings) {
+  std::vector<std::string> words;
+  for (const auto& [word, meaning] : meanings) words.push_back(word);
+  Kind<std::string> word = choice(std::move(words));
+  Kind<E> kind;
+  kind.type = word.type;
+  kind.schema = word.schema;
+  kind.to_toml = [meanings, to_toml = word.to_toml](const E& value) {
+    for (const auto& [name, meaning] : meanings) {
+      if (meaning == value) return to_toml(name);
+    }
+    return std::string();
+  };
+  kind.read = [meanings, read = word.read](Reader& reader, const Value& value,
+                                           const std::string& path) -> std::optional<E> {
+    const std::optional<std::string> text = read(reader, value, path);
+    for (const auto& [name, meaning] : meanings) {
+      if (text == name) return meaning;
+    }
+    return {};
+  };
+  return kind;
+}
 
 void report_repeated(Reader& reader, const Value& item, const std::string& path,
                      const std::string& written);

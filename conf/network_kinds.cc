@@ -82,19 +82,18 @@ bool is_wildcard(const Address& address) {
 // Why this address can't stand here; empty if it can.
 std::string why_not_here(const Address& address, AddressUse use) {
   const bool unix_socket = address.family == Address::Family::unix_path;
-  if (unix_socket && use != AddressUse::admin_listener) {
-    return "a Unix socket is possible only in admin.listen, write IP:PORT";
-  }
   switch (use) {
     case AddressUse::data_listener:
-    case AddressUse::read_only_listener:
       return "";
+    case AddressUse::read_only_listener:
+      return unix_socket ? "a Unix socket is not possible here, write IP:PORT" : "";
     case AddressUse::admin_listener:
       return address.is_loopback()
                  ? ""
                  : "the admin interface listens on Unix sockets and loopback addresses only, "
                    "like 127.0.0.1:9901";
     case AddressUse::server:
+      if (unix_socket) return "";
       if (address.port == 0) return "a server's port is from 1 to 65535";
       if (is_wildcard(address)) return "that means all addresses, write the server's own";
       return "";
@@ -106,7 +105,7 @@ Json address_schema(AddressUse use) {
   const std::string ip =
       R"(^(localhost|[*]|[0-9]{1,3}([.][0-9]{1,3}){3}|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}$)";
   const std::string unix_or_ip = R"(^unix:/.+$|)" + ip;
-  return {{"type", "string"}, {"pattern", use == AddressUse::admin_listener ? unix_or_ip : ip}};
+  return {{"type", "string"}, {"pattern", use == AddressUse::read_only_listener ? ip : unix_or_ip}};
 }
 
 bool is_host_name(std::string_view host) {
@@ -172,6 +171,40 @@ std::optional<std::string> read_host(Reader& reader, const Value& value, const s
   Reason why = why_no_host(host, wildcards);
   reader.error(value.at,
                fmt::format("{}: {} is not a host: {}", path, in_quotes(value.text), why.text),
+               std::move(why.hint));
+  return {};
+}
+
+// Without brackets.
+bool is_ip(std::string_view text) {
+  return !text.contains('/') && AddressBlock::parse(text).has_value();
+}
+
+Reason why_no_certificate_name(std::string_view name) {
+  if (is_bracketed_ipv6(name)) {
+    return {"an IPv6 address stands without brackets",
+            std::string(name.substr(1, name.size() - 2))};
+  }
+  const std::string_view last_label = name.substr(name.rfind('.') + 1);
+  if (is_host_name(name) && std::ranges::all_of(last_label, is_digit)) {
+    return {"it is neither an IP address nor a DNS name, which doesn't end with a number", ""};
+  }
+  return why_no_host(name, false);
+}
+
+std::optional<std::string> read_certificate_name(Reader& reader, const Value& value,
+                                                 const std::string& path) {
+  if (value.type != Value::Type::string) {
+    reader.wrong_type(value, path, "a DNS name or an IP address, in quotes");
+    return {};
+  }
+  std::string name = lowered(value.text);
+  const bool numeric = std::ranges::all_of(name.substr(name.rfind('.') + 1), is_digit);
+  if (is_ip(name) || (is_host_name(name) && !numeric)) return name;
+  Reason why = why_no_certificate_name(name);
+  reader.error(value.at,
+               fmt::format("{}: {} is no name that a certificate can be for: {}", path,
+                           in_quotes(value.text), why.text),
                std::move(why.hint));
   return {};
 }
@@ -297,19 +330,30 @@ Kind<std::vector<Address>> address_list(AddressUse use) {
 Kind<std::vector<AddressBlock>> block_list() {
   Kind<AddressBlock> kind;
   kind.type = "address block";
-  kind.schema = {{"type", "string"}, {"pattern", "^[0-9a-fA-F:.]+(/[0-9]{1,3})?$"}};
-  kind.to_toml = [](const AddressBlock& block) { return in_quotes(block.to_string()); };
+  kind.schema = {{"type", "string"}, {"pattern", "^[0-9a-fA-F:.]+(/[0-9]{1,3})?$|^unix$"}};
+  kind.to_toml = [](const AddressBlock& block) {
+    const bool unix_peers = block.base.family == Address::Family::unix_path;
+    return in_quotes(unix_peers ? "unix" : block.to_string());
+  };
   kind.read = [](Reader& reader, const Value& value,
                  const std::string& path) -> std::optional<AddressBlock> {
     if (value.type != Value::Type::string) {
       reader.wrong_type(value, path, "an address block like \"10.0.0.0/8\", in quotes");
       return {};
     }
+    if (value.text == "unix") {
+      AddressBlock unix_peers;
+      unix_peers.base.family = Address::Family::unix_path;
+      return unix_peers;
+    }
     const auto block = AddressBlock::parse(value.text);
     if (!block) {
-      reader.error(value.at, fmt::format("{}: {} is not an address block: write an IP address or a "
-                                         "block like \"10.0.0.0/8\"",
-                                         path, in_quotes(value.text)));
+      const std::string hint = lowered(value.text).starts_with("unix") ? "unix" : "";
+      reader.error(value.at,
+                   fmt::format("{}: {} is not an address block: write an IP address, a block like "
+                               "\"10.0.0.0/8\", or \"unix\" for all who come over a Unix socket",
+                               path, in_quotes(value.text)),
+                   hint);
       return {};
     }
     AddressBlock first = *block;
@@ -342,6 +386,15 @@ Kind<std::string> host_name(bool wildcards) {
 
 Kind<std::vector<std::string>> host_name_list(bool wildcards) {
   return list_of("list of hosts", host_name(wildcards));
+}
+
+Kind<std::string> certificate_name() {
+  return {.type = "DNS name or IP address",
+          .schema = {{"type", "string"},
+                     {"maxLength", kHostBytesMax},
+                     {"pattern", R"(^[A-Za-z0-9._-]+$|^[0-9a-fA-F:.]+$)"}},
+          .read = read_certificate_name,
+          .to_toml = [](const std::string& name) { return in_quotes(name); }};
 }
 
 Kind<std::string> host_field() {

@@ -73,10 +73,16 @@ bool expect_table(Reader& reader, const Entry& entry, const std::string& path) {
 }
 
 void check_keys(Reader& reader, const Entry& table, const std::string& path,
-                std::span<const KeyInfo> keys) {
+                std::span<const KeyInfo> keys, std::span<const ForeignKey> foreign) {
   const std::vector<std::string> names = names_of(keys);
   for (const Entry& entry : table.value.entries) {
     if (std::ranges::find(names, entry.key) != names.end()) continue;
+    const auto known = std::ranges::find(foreign, entry.key, &ForeignKey::name);
+    if (known != foreign.end()) {
+      reader.error(entry.at, fmt::format("[{}] has no say in {}; write it in {}", path, entry.key,
+                                         known->place));
+      continue;
+    }
     const std::string hint = reader.wants_hint() ? nearest_word(entry.key, names) : "";
     std::string message = fmt::format("unknown key {}", in_quotes(entry.key));
     if (!path.empty()) message += fmt::format(" in [{}]", path);

@@ -44,6 +44,12 @@ struct KeyInfo {
   std::vector<KeyInfo> children;  // of a table
 };
 
+// A key that is known elsewhere, and refused here with a word on where it belongs.
+struct ForeignKey {
+  std::string name;
+  std::string place;  // `[timeouts] or [routes.NAME.timeouts]`
+};
+
 std::string join_path(std::string_view parent, std::string_view name);
 
 // The schema of a table with exactly these keys.
@@ -55,7 +61,7 @@ Json named_schema(Json element, std::size_t count_max);
 bool expect_table(Reader& reader, const Entry& entry, const std::string& path);
 // An error for each entry that is none of the keys, and for each required key that is not there.
 void check_keys(Reader& reader, const Entry& table, const std::string& path,
-                std::span<const KeyInfo> keys);
+                std::span<const KeyInfo> keys, std::span<const ForeignKey> foreign);
 // An error if the name is not a proper one.
 void check_name(Reader& reader, const Entry& entry, const std::string& path);
 // False, and an error, if the table is empty or has more entries than that.
@@ -145,6 +151,12 @@ class Section {
     return *this;
   }
 
+  // A key that this table has no say in.
+  Section& elsewhere(std::string name, std::string place) {
+    foreign_.push_back({std::move(name), std::move(place)});
+    return *this;
+  }
+
   // For a table whose missing keys are as another table says: no default of its own is stated.
   Section& inherited() {
     for (KeyInfo& info : infos_) {
@@ -157,7 +169,7 @@ class Section {
   // Precondition: entry.value is a table. Keys are read in the order of their description, not of
   // the text, so that a key may rely on those described before it.
   void read(Reader& reader, const Entry& table, const std::string& path, T& target) const {
-    check_keys(reader, table, path, infos_);
+    check_keys(reader, table, path, infos_, foreign_);
     for (std::size_t i = 0; i < infos_.size(); ++i) {
       const Entry* entry = table.value.find(infos_[i].name);
       if (entry != nullptr) readers_[i](reader, *entry, join_path(path, entry->key), target);
@@ -191,6 +203,7 @@ class Section {
   T prototype_;
   std::vector<KeyInfo> infos_;
   std::vector<ReadKey> readers_;  // one for each info
+  std::vector<ForeignKey> foreign_;
 };
 
 }  // namespace sluice::conf

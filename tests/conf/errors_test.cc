@@ -85,10 +85,10 @@ TEST(ConfigErrors, MissingKeysAreNamedWhereTheirTableStands) {
   expect_each({
       {before_sound("[listeners.a]\n"),
        "f:1:12: the key listeners.a.address is missing: where clients connect; `*:PORT` is all "
-       "IPv4 addresses, `[::]:PORT` all IPv6 ones"},
+       "IPv4 addresses, `[::]:PORT` all IPv6 ones, `unix:/PATH` a Unix socket"},
       {before_sound("[backends.a]\n"),
        "f:1:11: the key backends.a.servers is missing: where the backend's servers listen, "
-       "IP:PORT; a table gives them names"},
+       "IP:PORT or unix:/PATH; a table gives them names"},
       {with_route(""),
        "f:7:9: the key routes.app.split is missing: the weight of each backend: not negative, any "
        "sum, at most six digits behind the point"},
@@ -168,7 +168,7 @@ TEST(ConfigErrors, ListenAddressesAreExplained) {
       error("/run/x.sock",
             "a Unix socket is written unix:/PATH (did you mean "
             "\"unix:/run/x.sock\"?)"),
-      error("unix:/run/x.sock", "a Unix socket is possible only in admin.listen, write IP:PORT"),
+      error("unix:run/x.sock", "the path of a Unix socket is absolute and at most 107 bytes long"),
   });
 }
 
@@ -183,7 +183,7 @@ TEST(ConfigErrors, ServerAddressesAreExplained) {
       error("127.0.0.1:0", "a server's port is from 1 to 65535"),
       error("0.0.0.0:80", "that means all addresses, write the server's own"),
       error("[::]:80", "that means all addresses, write the server's own"),
-      error("unix:/run/x", "a Unix socket is possible only in admin.listen, write IP:PORT"),
+      error("/run/x", "a Unix socket is written unix:/PATH (did you mean \"unix:/run/x\"?)"),
   });
 }
 
@@ -209,8 +209,8 @@ TEST(ConfigErrors, AdminListensOnlyWhereTheCallerIsKnown) {
       {with_admin("listen = [\"127.0.0.1:0\", \"127.0.0.1:0\"]"),
        "f:2:26: admin.listen names \"127.0.0.1:0\" twice"},
       {with_admin("read_only_listen = [\"unix:/run/x\"]"),
-       "f:2:21: admin.read_only_listen: \"unix:/run/x\" can't be used: a Unix socket is possible "
-       "only in admin.listen, write IP:PORT"},
+       "f:2:21: admin.read_only_listen: \"unix:/run/x\" can't be used: a Unix socket is not "
+       "possible here, write IP:PORT"},
       {with_admin("uids = [-1]"), "f:2:9: admin.uids is -1 but must be from 0 to 4294967294"},
       {with_admin("hosts = [\"admin.example:9901\"]"),
        "f:2:10: admin.hosts: \"admin.example:9901\" is not a host: leave the port out (did you "
@@ -238,7 +238,12 @@ TEST(ConfigErrors, NoTwoPartsListenInOnePlace) {
       {with_admin("listen = [\"unix:/run/x\", \"127.0.0.1:7\"]\nread_only_listen = [\"*:7\"]"),
        "f:3:21: admin.read_only_listen: 0.0.0.0:7 is taken by admin.listen (127.0.0.1:7)"},
   });
+  EXPECT_EQ(errors_of(before_sound("[listeners.a]\naddress = \"unix:/run/x\"\n[listeners.b]\n"
+                                   "address = \"unix:/run/x\"\n")),
+            Strings{"f:4:11: listeners.b.address: unix:/run/x is taken by listeners.a.address "
+                    "(unix:/run/x)"});
   EXPECT_EQ(errors_of(with_address("\"[::1]:9901\"")), Strings{});
+  EXPECT_EQ(errors_of(with_address("\"unix:/run/x\"")), Strings{});
 }
 
 TEST(ConfigErrors, AServerIsNotTheProxyItself) {
@@ -252,6 +257,10 @@ TEST(ConfigErrors, AServerIsNotTheProxyItself) {
        "f:6:13: backends.z.servers: 10.0.0.1:82 is listeners.y itself, requests would go round in "
        "circles"},
   });
+  EXPECT_EQ(errors_of(before_sound("[listeners.x]\naddress = \"unix:/run/x\"\n[backends.z]\n"
+                                   "servers = [\"unix:/run/y\", \"unix:/run/x\"]\n")),
+            Strings{"f:4:27: backends.z.servers: unix:/run/x is listeners.x itself, requests would "
+                    "go round in circles"});
   EXPECT_EQ(errors_of(before_sound(listeners + "servers = [\"10.0.0.2:81\", \"10.0.0.2:82\"]\n")),
             Strings{});
 }
@@ -389,7 +398,13 @@ TEST(ConfigErrors, TrustedBlocksAreExplained) {
        "you mean \"10.0.0.0/8\"?)"},
       {with_block("\"10.0.0.0/33\""),
        "f:3:20: listeners.x.trusted_proxies: \"10.0.0.0/33\" is not an address block: write an IP "
-       "address or a block like \"10.0.0.0/8\""},
+       "address, a block like \"10.0.0.0/8\", or \"unix\" for all who come over a Unix socket"},
+      {with_block("\"unix:/run/x\""),
+       "f:3:20: listeners.x.trusted_proxies: \"unix:/run/x\" is not an address block: write an IP "
+       "address, a block like \"10.0.0.0/8\", or \"unix\" for all who come over a Unix socket (did "
+       "you mean \"unix\"?)"},
+      {with_block("\"unix\", \"unix\""),
+       "f:3:28: listeners.x.trusted_proxies names \"unix\" twice"},
       {with_block("\"10.0.0.1\", \"10.0.0.1/32\""),
        "f:3:32: listeners.x.trusted_proxies names \"10.0.0.1/32\" twice"},
   });

@@ -62,23 +62,36 @@ TEST(Parser, WhatAFileDoesNotSayIsAtItsDefault) {
 
 TEST(Parser, TheFullExampleIsReadAsItSays) {
   const Config config = parse_sound(read_source("docs/examples/full.toml"));
-  ASSERT_EQ(config.listeners.size(), 2u);
-  EXPECT_EQ(config.listeners[1].name, "https");
-  ASSERT_TRUE(config.listeners[1].tls);
-  EXPECT_EQ(config.listeners[1].tls->certificate_file, "/etc/sluice/tls/cert.pem");
-  EXPECT_EQ(config.listeners[1].tls->key_file, "/etc/sluice/tls/key.pem");
-  EXPECT_FALSE(config.listeners[1].tls->allow_tls12);
-  ASSERT_EQ(config.listeners[1].trusted_proxies.size(), 1u);
-  EXPECT_EQ(config.listeners[1].trusted_proxies[0].to_string(), "10.0.0.0/8");
-  ASSERT_EQ(config.backends.size(), 3u);
+  ASSERT_EQ(config.listeners.size(), 3u);
+  EXPECT_EQ(config.listeners[0].proxy_protocol_from[0].to_string(), "192.0.2.0/24");
+  EXPECT_EQ(config.listeners[1].address.path, "/run/sluice/http.sock");
+  ASSERT_TRUE(config.listeners[2].tls);
+  EXPECT_EQ(config.listeners[2].tls->certificate_file, "/etc/sluice/tls/cert.pem");
+  EXPECT_EQ(config.listeners[2].tls->key_file, "/etc/sluice/tls/key.pem");
+  EXPECT_FALSE(config.listeners[2].tls->allow_tls12);
+  ASSERT_EQ(config.listeners[2].trusted_proxies.size(), 1u);
+  EXPECT_EQ(config.listeners[2].trusted_proxies[0].to_string(), "10.0.0.0/8");
+  EXPECT_EQ(config.listeners[2].forwarded, ForwardedFields::x_forwarded);
+  EXPECT_EQ(config.listeners[2].timeouts.idle, seconds(30));
+  EXPECT_EQ(config.listeners[2].limits.head_bytes, 16u * 1024);
+  ASSERT_EQ(config.backends.size(), 4u);
+  EXPECT_EQ(config.backends[2].protocol, HttpVersion::http2);
+  EXPECT_EQ(config.backends[2].tls, (BackendTls{.ca_file = "/etc/sluice/internal-ca.pem",
+                                                .server_name = "payments.internal",
+                                                .line = config.backends[2].tls->line}));
+  EXPECT_EQ(config.backends[3].send_proxy_protocol, ProxyProtocol::v1);
   EXPECT_EQ(config.backends[1].servers[0].name, "web-1");
   EXPECT_EQ(config.backends[1].servers[1].address.port, 9004);
   EXPECT_EQ(config.backends[1].health->status_min, 200);
   EXPECT_EQ(config.backends[1].health->status_max, 200);
   EXPECT_EQ(config.backends[1].health->settle_interval, milliseconds(500));
   EXPECT_EQ(config.backends[1].health->host, "green.internal:9002");
-  EXPECT_FALSE(config.backends[2].health);
-  ASSERT_EQ(config.routes.size(), 3u);
+  EXPECT_FALSE(config.backends[3].health);
+  ASSERT_EQ(config.routes.size(), 4u);
+  EXPECT_TRUE(config.routes[2].allow_connect);
+  EXPECT_TRUE(config.routes[2].upgrades.empty());
+  EXPECT_EQ(config.routes[3].timeouts.response_head, seconds(10));
+  EXPECT_EQ(config.routes[3].limits.retry_body_bytes, 0u);
   EXPECT_EQ(config.routes[1].split[0].weight, *Decimal::parse("99.999"));
   EXPECT_EQ(config.routes[1].split[1].weight, *Decimal::parse("0.001"));
   EXPECT_EQ(config.routes[2].hosts[1], "*.shop.example.com");

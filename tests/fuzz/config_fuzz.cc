@@ -12,7 +12,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto config = sluice::conf::parse(text, "fuzz.toml");
   if (config) {
     SLUICE_CHECK(!config->listeners.empty() && !config->routes.empty());
-    for (const auto& backend : config->backends) SLUICE_CHECK(!backend.servers.empty());
+    for (const auto& listener : config->listeners) {
+      SLUICE_CHECK(listener.http1 || listener.http2);
+      SLUICE_CHECK(listener.limits.request_line_bytes <= listener.limits.head_bytes);
+    }
+    for (const auto& backend : config->backends) {
+      SLUICE_CHECK(!backend.servers.empty());
+      SLUICE_CHECK(!backend.tls || backend.tls->verify != backend.tls->ca_file.empty());
+      SLUICE_CHECK(backend.protocol == sluice::conf::HttpVersion::http1 ||
+                   backend.send_proxy_protocol == sluice::conf::ProxyProtocol::off);
+    }
     for (const auto& route : config->routes) SLUICE_CHECK(!route.split.empty());
     return 0;
   }
