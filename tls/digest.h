@@ -1,0 +1,18 @@
+// The few pieces of cryptography that other rooms need outside a TLS connection. Pure functions,
+// for any thread.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace sluice::tls {
+
+// SHA-1 (RFC 3174) of the bytes, in base64 (RFC 4648 §4). No secret is kept by it: the WebSocket
+// handshake asks for it (RFC 6455 §4.2.2).
+std::string sha1_base64(std::string_view bytes);
+
+// That many random bytes, in base64.
+std::string random_base64(std::size_t bytes);
+
+}  // namespace sluice::tls
