@@ -400,6 +400,27 @@ TEST(Reference, HasARowForEveryKeyAsTheParserDescribesIt) {
   }
 }
 
+// docs/limits.md begins its rows with key, default and levels.
+TEST(Reference, OfLimitsHasARowForEachWithItsDefaultAndLevels) {
+  const std::string reference = read_source("docs/limits.md");
+  const std::set<std::string> known = described_paths();
+  std::size_t rows = 0;
+  for (const KeyDescription& key : describe_keys()) {
+    const bool bound = key.path.starts_with("timeouts.") || key.path.starts_with("limits.");
+    if (!bound) continue;
+    std::string levels = "file";
+    if (known.contains("listeners.*." + key.path)) levels += ", listener";
+    if (known.contains("routes.*." + key.path)) levels += ", route";
+    const std::string row =
+        fmt::format("\n| `{}` | `{}` | {} | ", key.path, key.default_value, levels);
+    EXPECT_TRUE(reference.contains(row)) << row;
+    ++rows;
+  }
+  const std::regex row("\n\\| `(timeouts|limits)[.]");
+  const std::sregex_iterator first(reference.begin(), reference.end(), row);
+  EXPECT_EQ(rows, static_cast<std::size_t>(std::distance(first, std::sregex_iterator())));
+}
+
 TEST(Reference, HasNoRowForAnythingElse) {
   const std::string reference = read_source("docs/configuration.md");
   const std::set<std::string> known = described_paths();
