@@ -1,0 +1,19 @@
+// What the configuration says of connections to servers, its files read and its TLS contexts made.
+// For the start, `sluice check` and a reload, before anything is changed. Any thread.
+#pragma once
+
+#include <expected>
+#include <string>
+#include <vector>
+
+#include "conf/config.h"
+#include "proxy/data/server_settings.h"
+
+namespace sluice::proxy {
+
+// In the order of the configuration's backends. The errors are sentences, `FILE:LINE: backend
+// NAME: ...`; all of them.
+std::expected<ServerSettingsTable, std::vector<std::string>> load_server_settings(
+    const conf::Config& config);
+
+}  // namespace sluice::proxy
