@@ -3,7 +3,8 @@
 // of a client that we serve, or of a server that we ask.
 //
 // Owned by a client or backend connection; one thread. Operations never call back: handlers are
-// called from receive() and deliver() only. The owner calls flush() at the end of a turn in which
+// called from receive() and deliver() only, and may call any operation but receive(), flush(),
+// deliver() and the session's destructor. The owner calls flush() at the end of a turn in which
 // anything was done (wants_flush()), and deliver() after it if has_news().
 //
 // What a peer can make a session hold: per stream its window of data (none of which is held here:
@@ -47,10 +48,11 @@ enum class ErrorCode : std::uint32_t {
 
 struct Options {
   enum class Role : std::uint8_t { server, client };
-  Role role = Role::server;         // ours on this connection
-  std::string_view scheme;          // "http" or "https": the connection's own; static storage
+  Role role = Role::server;  // ours on this connection
+  std::string_view scheme;   // "http" or "https": the connection's own; static storage
   http::HeadLimits head_limits;
-  std::uint32_t streams_max = 100;  // server role: what the client may have open at a time
+  // At a time: what the client may have open, or what we open at most.
+  std::uint32_t streams_max = 100;
   std::uint32_t stream_window_bytes = 128 * 1024;
   std::uint32_t connection_window_bytes = 1024 * 1024;
   BudgetLimits budget;
@@ -67,7 +69,7 @@ class Output {
   ~Output() = default;
 };
 
-class Session;
+struct SessionState;  // session_state.h
 
 // Why a stream ended before both sides had said all.
 struct Reset {
@@ -88,17 +90,21 @@ class StreamHandler {
   virtual void on_end(const http::Fields& trailers) = 0;
   // buffered() has fallen to or below what notify_when_below() said.
   virtual void on_writable() = 0;
-  // The last call, whatever happened; the stream is gone. null: both halves are whole.
+  // The last call, whatever happened; the stream is gone. null: what was asked was answered whole,
+  // though the request may have been cut behind its answer (RFC 9113 §8.1).
   virtual void on_closed(const Reset* reset) = 0;
 
  protected:
   ~StreamHandler() = default;
 };
 
-// One stream of a session, which owns it, until on_closed().
+// One stream of a session, which owns it, until on_closed(). Whoever resets it or lets go of it
+// forgets it at once.
 class Stream {
  public:
-  // Client role, first: false if the peer's GOAWAY came in between (on_closed() will tell).
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+  // Client role, first. If the server takes no more of them, on_closed() tells.
   void send_request(const Section& section, bool end);
   // Server role.
   void send_interim(const Section& section);
@@ -116,15 +122,13 @@ class Stream {
   void notify_when_below(std::size_t bytes);
 
   std::int32_t id() const;
-  // Null lets go of the handler: nothing more is said of this stream.
+  // Null lets go of the handler: nothing more is said of this stream. What was queued is sent;
+  // what still comes is dropped.
   void set_handler(StreamHandler* handler);
 
- private:
-  friend class Session;
-  struct State;
-  explicit Stream(std::unique_ptr<State> state);
-  ~Stream();
-  std::unique_ptr<State> state_;
+ protected:
+  Stream() = default;
+  ~Stream() = default;
 };
 
 class SessionHandler {
@@ -133,7 +137,8 @@ class SessionHandler {
   // who hears of the stream; never null.
   virtual StreamHandler* on_request(Stream& stream, http::RequestHead&& head, bool complete) = 0;
   // Server role. The head was refused. With an answer (error.status >= 400) the owner sends it
-  // through `stream`, now; a malformed one (kMalformed) has been reset. No handler either way.
+  // through `stream`, now and whole; a malformed one (kMalformed) has been reset. No handler either
+  // way.
   virtual void on_refused_request(Stream& stream, const http::RequestHead& head,
                                   const http::ParseError& error) = 0;
   // Client role: the server takes no new streams; those that it won't serve have been closed.
@@ -147,15 +152,17 @@ class SessionHandler {
 
 class Session {
  public:
-  // `handler` and `now` outlive the session. Its first flush() sends our preface and SETTINGS.
+  // `handler` outlives the session. Its first flush() sends our preface and SETTINGS.
   Session(const Options& options, SessionHandler& handler);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
   // Takes all of `bytes`. False: the connection is beyond use; flush() sends the GOAWAY that says
-  // why (failure()), then it is to be ended. Streams are told by deliver().
+  // why (failure()), then it is to be ended. Streams have been told.
   bool receive(Bytes bytes, TimePoint now);
+  // What receive() returned false for, or flush() found. Streams are told by deliver().
+  bool failed() const;
   void flush(Output& output);
   bool wants_flush() const;
   // Tells handlers what flushing and operations brought about.
@@ -176,15 +183,17 @@ class Session {
   // Client role: the server takes extended CONNECT (RFC 8441 §3).
   bool extended_connect_allowed() const;
 
-  std::size_t streams() const;  // that have a handler or something to send
-  // Why receive() returned false, or the peer's GOAWAY said; empty if neither. Static storage.
+  // The peer's preface, or a field section that it has begun, isn't whole yet.
+  bool head_pending() const;
+  std::size_t streams() const;  // that are open, or have something to tell or to send
+  // Why the session failed, or what the peer's GOAWAY said was wrong; empty if neither. Static
+  // storage.
   std::string_view failure() const;
   // The budget that ran out, for its counter.
   Exhausted exhausted() const;
 
  private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
+  std::unique_ptr<SessionState> state_;
 };
 
 }  // namespace sluice::h2

@@ -1,0 +1,362 @@
+// What comes in: each frame is judged by its header (the budget, streams that have ended), then
+// goes through nghttp2, whose callbacks check messages and tell handlers.
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "proxy/base/check.h"
+#include "proxy/h2/nghttp2_glue.h"
+#include "proxy/h2/session_state.h"
+
+namespace sluice::h2 {
+namespace {
+
+// SETTINGS_MAX_FRAME_SIZE, which we leave as it is (RFC 9113 §6.5.2).
+constexpr std::uint32_t kFramePayloadBytesMax = 16 * 1024;
+
+bool ends_stream(const nghttp2_frame& frame) {
+  return (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+}
+
+// Of the peer's GOAWAY. Static storage.
+std::string_view describe_go_away(std::uint32_t code) {
+  static constexpr auto kNames = std::to_array<std::string_view>({
+      "",
+      "peer's GOAWAY: PROTOCOL_ERROR",
+      "peer's GOAWAY: INTERNAL_ERROR",
+      "peer's GOAWAY: FLOW_CONTROL_ERROR",
+      "peer's GOAWAY: SETTINGS_TIMEOUT",
+      "peer's GOAWAY: STREAM_CLOSED",
+      "peer's GOAWAY: FRAME_SIZE_ERROR",
+      "peer's GOAWAY: REFUSED_STREAM",
+      "peer's GOAWAY: CANCEL",
+      "peer's GOAWAY: COMPRESSION_ERROR",
+      "peer's GOAWAY: CONNECT_ERROR",
+      "peer's GOAWAY: ENHANCE_YOUR_CALM",
+      "peer's GOAWAY: INADEQUATE_SECURITY",
+      "peer's GOAWAY: HTTP_1_1_REQUIRED",
+  });
+  return code < kNames.size() ? kNames[code] : "peer's GOAWAY: unknown error";
+}
+
+struct Refusal {
+  ErrorCode code = ErrorCode::protocol_error;
+  std::string_view reason = "malformed message";
+};
+
+// Of a stream, by nghttp2's error.
+Refusal refusal_of(int error) {
+  switch (error) {
+    case NGHTTP2_ERR_FLOW_CONTROL:
+      return {ErrorCode::flow_control_error, "window overflow"};
+    case NGHTTP2_ERR_STREAM_CLOSED:
+      return {ErrorCode::stream_closed, "frame for a stream that has ended"};
+    case NGHTTP2_ERR_REFUSED_STREAM:
+      return {ErrorCode::refused_stream, "too many streams"};
+    case NGHTTP2_ERR_FRAME_SIZE_ERROR:
+      return {ErrorCode::frame_size_error, "frame of a wrong size"};
+    default:
+      return {};
+  }
+}
+
+std::int64_t promised(const http::BodyLength& body) {
+  switch (body.kind) {
+    case http::BodyLength::Kind::none:
+      return 0;
+    case http::BodyLength::Kind::known:
+      return static_cast<std::int64_t>(body.bytes);
+    default:
+      return StreamFacts::kUnknown;
+  }
+}
+
+}  // namespace
+
+void SessionState::receive(Bytes bytes) {
+  bytes = receive_preface(bytes);
+  while (!bytes.empty() && !failed && !lost) {
+    const FrameScanner::Step step = scanner.next(bytes);
+    bytes = bytes.subspan(step.consumed);
+    if (step.begins) {
+      if (!admit(scanner.header())) return;
+      if (step.head.data() + step.head.size() == step.payload.data()) {
+        feed({step.head.data(), step.head.size() + step.payload.size()});
+      } else {
+        feed(step.head);
+        feed(step.payload);
+      }
+    } else {
+      feed(step.payload);
+    }
+    if (step.ends) on_frame_whole();
+  }
+}
+
+Bytes SessionState::receive_preface(Bytes bytes) {
+  const Bytes part = bytes.first(std::min(preface_left, bytes.size()));
+  preface_left -= part.size();
+  feed(part);
+  return bytes.subspan(part.size());
+}
+
+void SessionState::feed(Bytes bytes) {
+  if (bytes.empty() || failed || lost) return;
+  const std::size_t queued = nghttp2_session_get_outbound_queue_size(nghttp2);
+  const ssize_t taken = nghttp2_session_mem_recv(
+      nghttp2, reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
+  frames_queued |= nghttp2_session_get_outbound_queue_size(nghttp2) > queued;
+  if (taken >= 0) return;
+  switch (static_cast<int>(taken)) {
+    case NGHTTP2_ERR_BAD_CLIENT_MAGIC:
+      return fail(ErrorCode::protocol_error, "not an HTTP/2 preface");
+    case NGHTTP2_ERR_FLOODED:
+      return fail(ErrorCode::enhance_your_calm, "acknowledgements pile up");
+    default:
+      return fail(ErrorCode::internal_error, "HTTP/2 session broke");
+  }
+}
+
+// What can be told from a frame's header alone.
+bool SessionState::admit(const FrameHeader& header) {
+  frame_data_taken = 0;
+  in_section = header.has_fields() && !header.ends_section();
+  if (header.length > kFramePayloadBytesMax) {
+    fail(ErrorCode::frame_size_error, "frame too long");
+  } else if (may_be_for(header)) {
+    spend(budget.on_frame(header.kind(), FrameHeader::kBytes + header.length, header.ends_stream(),
+                          now));
+  }
+  return !failed;
+}
+
+// Frames for streams that are no more (RFC 9113 §5.1, §5.1.1): nghttp2 ignores them. Some may still
+// be on their way when we reset a stream; others the peer can't mean.
+bool SessionState::may_be_for(const FrameHeader& header) {
+  const bool opens = header.kind() == FrameKind::headers;
+  const bool by_peer = server() == (header.stream_id % 2 == 1);
+  if (!by_peer || header.stream_id == 0 || (!opens && header.kind() != FrameKind::data)) {
+    return true;
+  }
+  if (header.stream_id > highest_peer_stream) {
+    if (opens) highest_peer_stream = header.stream_id;
+    return true;
+  }
+  if (ended_streams.has(header.stream_id)) {
+    fail(ErrorCode::stream_closed, "frame for a stream that has ended");
+    return false;
+  }
+  if (!opens || go_away_submitted || reset_streams.has(header.stream_id) ||
+      nghttp2_session_find_stream(nghttp2, header.stream_id)) {
+    return true;
+  }
+  fail(ErrorCode::protocol_error, "stream opened out of order");
+  return false;
+}
+
+void SessionState::on_frame_whole() {
+  if (frame_data_taken > 0) budget.on_data_taken(frame_data_taken);
+  if (in_section || failed || lost || !std::exchange(frames_queued, false)) return;
+  if (!is_alive()) fail(ErrorCode::protocol_error, "HTTP/2 protocol violated");
+}
+
+// nghttp2 ends a session by a GOAWAY of its own for some violations, and tells only who sends it.
+// From then on it reads nothing: a frame of a type that it tells of goes unseen.
+bool SessionState::is_alive() {
+  static constexpr std::array<std::uint8_t, FrameHeader::kBytes> kProbe{0, 0, 0, kProbeFrameType};
+  probe_seen = false;
+  return nghttp2_session_mem_recv(nghttp2, kProbe.data(), kProbe.size()) >= 0 && probe_seen;
+}
+
+// --- Field sections -----------------------------------------------------------------------------
+
+void SessionState::on_begin_section(const nghttp2_frame& frame) {
+  if (failed || lost) {
+    section_stream = nullptr;
+    return;
+  }
+  section_error = {};
+  if (server() && frame.headers.cat == NGHTTP2_HCAT_REQUEST) {
+    StreamState& stream = take_stream();
+    stream.stream_id = frame.hd.stream_id;
+    nghttp2_session_set_stream_user_data(nghttp2, frame.hd.stream_id, &stream);
+    // Without a word of the client streams take turns (RFC 9218 §4.2 would have them one by one).
+    const nghttp2_extpri turns{.urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY, .inc = 1};
+    nghttp2_session_change_extpri_stream_priority(nghttp2, frame.hd.stream_id, &turns, 0);
+    section_stream = &stream;
+    reader.begin(SectionReader::Kind::request);
+    return;
+  }
+  section_stream = stream_of(frame.hd.stream_id);
+  const bool head = section_stream && !section_stream->final_head_seen;
+  reader.begin(head ? SectionReader::Kind::response : SectionReader::Kind::trailers);
+}
+
+void SessionState::on_field(std::string_view name, std::string_view value) {
+  if (failed || !section_stream) return;
+  if (!section_error) {
+    section_error = reader.add(name, value);
+  } else {
+    // HPACK must be decoded on, and nothing is kept; a bomb is not decoded to its end.
+    spend(budget.on_fields_dropped(name.size() + value.size() + kFieldOverheadBytes));
+  }
+}
+
+void SessionState::on_section(const nghttp2_frame& frame) {
+  StreamState* const stream = std::exchange(section_stream, nullptr);
+  if (!stream || stream->reset_by_us) return;
+  const bool complete = ends_stream(frame);
+  if (server() && frame.headers.cat == NGHTTP2_HCAT_REQUEST) {
+    on_request_section(*stream, complete);
+  } else if (!stream->final_head_seen) {
+    on_response_section(*stream, complete);
+  } else {
+    on_trailer_section(*stream, complete);
+  }
+}
+
+void SessionState::on_request_section(StreamState& stream, bool complete) {
+  stream.final_head_seen = true;
+  stream.remote_done = complete;
+  http::RequestHead head;
+  http::ParseError error = section_error;
+  if (error) {
+    reader.salvage(head);
+  } else {
+    error = reader.finish_request(complete, options.scheme, head);
+  }
+  if (error) return refuse(stream, head, error);
+  stream.body_left = promised(head.body);
+  stream.asked = {
+      .method = head.method, .tunnel = head.asks_for_tunnel(), .upgrade = !head.protocol.empty()};
+  stream.handler_set = false;
+  StreamHandler* const hears = handler.on_request(stream, std::move(head), complete);
+  SLUICE_CHECK(hears != nullptr);
+  if (!stream.handler_set && !stream.closing) stream.handler = hears;
+}
+
+void SessionState::refuse(StreamState& stream, const http::RequestHead& head,
+                          const http::ParseError& error) {
+  if (error.status == kMalformed) {
+    fail_stream(stream, ErrorCode::protocol_error, error.reason);
+  }
+  handler.on_refused_request(stream, head, error);
+  if (!stream.ended && !stream.closing) reset_stream(stream, ErrorCode::cancel);
+}
+
+void SessionState::on_response_section(StreamState& stream, bool complete) {
+  http::ResponseHead head;
+  const http::ParseError error =
+      section_error ? section_error : reader.finish_response(complete, stream.asked, head);
+  if (error) return fail_stream(stream, ErrorCode::protocol_error, error.reason);
+  if (head.is_interim()) {
+    if (stream.handler) stream.handler->on_response_head(head, false);
+    return;
+  }
+  stream.final_head_seen = true;
+  stream.remote_done = complete;
+  stream.body_left = promised(head.body);
+  stream.tunnel_open = head.body.kind == http::BodyLength::Kind::tunnel;
+  if (complete) budget.on_request_answered();
+  if (stream.handler) stream.handler->on_response_head(head, complete);
+}
+
+void SessionState::on_trailer_section(StreamState& stream, bool complete) {
+  http::ParseError error = section_error;
+  if (!error && !complete) error = {kMalformed, "trailers that don't end the stream"};
+  if (!error) error = reader.finish_trailers(trailers);
+  if (error) return fail_stream(stream, ErrorCode::protocol_error, error.reason);
+  on_remote_end(stream);
+}
+
+// --- Data ---------------------------------------------------------------------------------------
+
+void SessionState::on_data(std::int32_t stream_id, Bytes bytes) {
+  // The connection's window is for all: nobody's slowness holds it.
+  nghttp2_session_consume_connection(nghttp2, bytes.size());
+  StreamState* const stream = stream_of(stream_id);
+  if (!stream || stream->closing || failed || lost) return;
+  if (stream->body_left != StreamFacts::kUnknown) {
+    if (bytes.size() > static_cast<std::size_t>(stream->body_left)) {
+      return fail_stream(*stream, ErrorCode::protocol_error, "body longer than its head said");
+    }
+    stream->body_left -= static_cast<std::int64_t>(bytes.size());
+  }
+  if (stream->handler) {
+    frame_data_taken += bytes.size();
+    stream->handler->on_data(bytes);
+  }
+  if (stream->closing) return;
+  stream->unconsumed += bytes.size();
+  if (!stream->paused) give_window_back(*stream);
+}
+
+// `trailers` are what came behind the data.
+void SessionState::on_remote_end(StreamState& stream) {
+  if (stream.closing) return;
+  if (stream.body_left > 0) {
+    return fail_stream(stream, ErrorCode::protocol_error, "body shorter than Content-Length");
+  }
+  stream.remote_done = true;
+  if (!server()) budget.on_request_answered();
+  if (stream.handler) stream.handler->on_end(trailers);
+}
+
+// --- Other frames -------------------------------------------------------------------------------
+
+void SessionState::on_frame(const nghttp2_frame& frame) {
+  if (failed || lost) return;
+  switch (frame.hd.type) {
+    case NGHTTP2_HEADERS:
+      on_section(frame);
+      break;
+    case NGHTTP2_DATA:
+      if (!ends_stream(frame)) break;
+      if (StreamState* const stream = stream_of(frame.hd.stream_id)) {
+        trailers.clear();
+        on_remote_end(*stream);
+      }
+      break;
+    case NGHTTP2_RST_STREAM:
+      if (StreamState* const stream = stream_of(frame.hd.stream_id)) stream->reset_by_peer = true;
+      break;
+    case NGHTTP2_SETTINGS:
+      if (!server() && (frame.hd.flags & NGHTTP2_FLAG_ACK) == 0) settings_news = true;
+      break;
+    case NGHTTP2_GOAWAY:
+      if (frame.goaway.error_code != NGHTTP2_NO_ERROR) {
+        failure = describe_go_away(frame.goaway.error_code);
+      }
+      go_away_received = true;
+      if (!server()) go_away_news = true;
+      break;
+    default:
+      break;
+  }
+}
+
+void SessionState::on_invalid_frame(const nghttp2_frame& frame, int error) {
+  if (failed || lost) return;
+  const Refusal refusal = refusal_of(error);
+  if (error == NGHTTP2_ERR_REFUSED_STREAM) {
+    reset_streams.add(frame.hd.stream_id);
+    spend(budget.on_reset(now));
+    return;
+  }
+  StreamState* const stream = stream_of(frame.hd.stream_id);
+  if (!stream || stream->closing) return;
+  const bool request = server() && !stream->final_head_seen;
+  if (request && section_stream == stream) {
+    section_stream = nullptr;
+    http::RequestHead head;
+    reader.salvage(head);
+    const char* const reason = section_error ? section_error.reason : "malformed head";
+    refuse(*stream, head, {kMalformed, reason});
+    return;
+  }
+  const std::string_view reason =
+      section_error && frame.hd.type == NGHTTP2_HEADERS ? section_error.reason : refusal.reason;
+  fail_stream(*stream, refusal.code, reason);
+}
+
+}  // namespace sluice::h2
