@@ -15,6 +15,7 @@
 #include <unordered_map>
 
 #include "proxy/base/check.h"
+#include "tests/harness/byte_stream.h"
 #include "tests/harness/origin_answers.h"
 #include "tests/harness/pattern.h"
 #include "tests/harness/strict_parser.h"
@@ -28,15 +29,16 @@ constexpr std::size_t kEchoMax = 64 * 1024 * 1024;
 constexpr std::size_t kViolationsMax = 100;
 
 struct Connection {
-  Connection(Fd socket, std::uint64_t number) : fd(std::move(socket)), id(number) {}
+  Connection(ByteStream socket, std::uint64_t number) : stream(std::move(socket)), id(number) {}
 
-  Fd fd;
+  ByteStream stream;
+  bool secured = false;
   std::uint64_t id;
   std::uint64_t requests = 0;
   StrictParser parser{StrictParser::Kind::request};
   std::string input;   // read, not yet parsed
   std::string output;  // to be sent
-  bool watching_output = false;
+  std::uint32_t watching = EPOLLIN;
   bool peer_ended = false;
 
   // The request being read or answered.
@@ -54,6 +56,7 @@ struct Connection {
   bool tail_sent = false;
   bool delayed = false;
   bool held = false;
+  bool stalled = false;  // reads nothing until release()
 
   bool answered() const { return answer && tail_sent && output.empty(); }
   bool busy() const { return parser.mid_message() || in_request || !input.empty(); }
@@ -114,6 +117,7 @@ class StrictOrigin::Loop {
   Fd reservation_;  // bound for as long as we live, so that the port stays ours
   Fd listener_;
   std::uint16_t port_;
+  bssl::UniquePtr<SSL_CTX> tls_;  // null: plain
   std::unordered_map<int, std::unique_ptr<Connection>> connections_;
   std::multimap<Clock::time_point, std::pair<int, std::uint64_t>> timers_;
   std::array<char, 64 * 1024> buffer_;
@@ -129,6 +133,7 @@ StrictOrigin::Loop::Loop(Options given)
       wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       reservation_(bind_loopback(options.port)),
       port_(local_port(reservation_.get())) {
+  if (options.tls) tls_ = server_context(*options.tls, {"http/1.1"});
   epoll_event event{.events = EPOLLIN, .data = {.fd = wake_.get()}};
   SLUICE_CHECK(epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_.get(), &event) == 0);
   thread_ = std::thread([this] { run(); });
@@ -192,6 +197,8 @@ void StrictOrigin::Loop::obey() {
     std::vector<Connection*> held;
     for (auto& [fd, connection] : connections_) {
       if (connection->held) held.push_back(connection.get());
+      if (std::exchange(connection->stalled, false))
+        watch(*connection, !connection->output.empty());
     }
     for (Connection* connection : held) {
       connection->held = false;
@@ -201,7 +208,7 @@ void StrictOrigin::Loop::obey() {
         std::lock_guard lock(mutex);
         --counts.held;
       }
-      if (advance(*connection) == Life::over) connections_.erase(connection->fd.get());
+      if (advance(*connection) == Life::over) connections_.erase(connection->stream.fd());
     }
   }
   if (wanted != static_cast<bool>(listener_)) {
@@ -251,7 +258,9 @@ void StrictOrigin::Loop::accept_all() {
     std::lock_guard lock(mutex);
     ++counts.open_connections;
     int key = fd.get();
-    connections_[key] = std::make_unique<Connection>(std::move(fd), ++counts.connections);
+    connections_[key] = std::make_unique<Connection>(
+        tls_ ? ByteStream::tls_server(std::move(fd), tls_.get()) : ByteStream(std::move(fd)),
+        ++counts.connections);
   }
 }
 
@@ -260,6 +269,16 @@ void StrictOrigin::Loop::on_event(int fd, std::uint32_t events) {
   auto found = connections_.find(fd);
   if (found == connections_.end()) return;
   Connection& connection = *found->second;
+  if (!connection.secured) {
+    const auto moved = connection.stream.shake_hands();
+    if (moved.io == ByteStream::Io::blocked) return;
+    connection.secured = moved.io == ByteStream::Io::moved;
+    if (!connection.secured) {
+      close(connection, false);
+      connections_.erase(found);
+      return;
+    }
+  }
   Life life = Life::goes_on;
   if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) life = read_all(connection);
   if (life == Life::goes_on) life = advance(connection);
@@ -267,16 +286,18 @@ void StrictOrigin::Loop::on_event(int fd, std::uint32_t events) {
 }
 
 Life StrictOrigin::Loop::read_all(Connection& connection) {
-  ssize_t n = recv(connection.fd.get(), buffer_.data(), buffer_.size(), 0);
-  if (n > 0) {
-    connection.input.append(buffer_.data(), static_cast<std::size_t>(n));
+  if (connection.stalled) return Life::goes_on;
+  const auto moved = connection.stream.read(buffer_);
+  if (moved.io == ByteStream::Io::blocked) return Life::goes_on;
+  if (moved.io == ByteStream::Io::moved) {
+    connection.input.append(buffer_.data(), moved.bytes);
     return Life::goes_on;
   }
-  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return Life::goes_on;
+  const bool orderly = moved.io == ByteStream::Io::ended;
   connection.peer_ended = true;
   // Nobody waits for an answer that has not begun, and one being sent is finished first.
   bool sending = connection.answer && !connection.held && !connection.delayed;
-  if (n == 0 && sending) {
+  if (orderly && sending) {
     watch(connection, true);
     return Life::goes_on;
   }
@@ -299,7 +320,7 @@ Life StrictOrigin::Loop::advance(Connection& connection) {
       bool last = connection.answer->then != Answer::Then::keep;
       if (last && !connection.request_done) {
         // Closing with input unread would reset the connection and could take the answer with it.
-        shutdown(connection.fd.get(), SHUT_WR);
+        connection.stream.finish();
       }
       if ((last && connection.request_done) || connection.peer_ended) {
         close(connection, connection.answer->then == Answer::Then::reset);
@@ -370,6 +391,10 @@ void StrictOrigin::Loop::on_head(Connection& connection) {
     std::lock_guard lock(mutex);
     ++counts.pipelined_requests;
   }
+  if (connection.behaviour.name == "stall") {
+    connection.stalled = true;
+    watch(connection, false);
+  }
   connection.output += interim_for(connection.behaviour, head.fields.has("Expect"));
   if (connection.behaviour.early()) begin_answer(connection);
 }
@@ -421,7 +446,7 @@ Life StrictOrigin::Loop::on_violation(Connection& connection, const std::string&
   }
   std::string text = "HTTP/1.1 400 Bad Request\r\nX-Backend: " + options.name +
                      "\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-  send(connection.fd.get(), text.data(), text.size(), MSG_NOSIGNAL);
+  connection.stream.write(text);
   close(connection, false);
   return Life::over;
 }
@@ -448,7 +473,7 @@ void StrictOrigin::Loop::begin_answer(Connection& connection) {
   if (connection.answer->delay.count() > 0) {
     connection.delayed = true;
     timers_.emplace(Clock::now() + connection.answer->delay,
-                    std::pair(connection.fd.get(), connection.id));
+                    std::pair(connection.stream.fd(), connection.id));
   }
 }
 
@@ -487,14 +512,13 @@ void StrictOrigin::Loop::fill(Connection& connection) {
 Life StrictOrigin::Loop::flush(Connection& connection) {
   std::size_t sent = 0;
   while (sent < connection.output.size()) {
-    ssize_t n = send(connection.fd.get(), connection.output.data() + sent,
-                     connection.output.size() - sent, MSG_NOSIGNAL);
-    if (n < 0 && errno == EAGAIN) break;
-    if (n < 0) {
+    const auto moved = connection.stream.write(std::string_view(connection.output).substr(sent));
+    if (moved.io == ByteStream::Io::blocked) break;
+    if (moved.io != ByteStream::Io::moved) {
       close(connection, false);
       return Life::over;
     }
-    sent += static_cast<std::size_t>(n);
+    sent += moved.bytes;
   }
   connection.output.erase(0, sent);
   watch(connection, !connection.output.empty());
@@ -512,20 +536,22 @@ Life StrictOrigin::Loop::answer_over(Connection& connection) {
 }
 
 void StrictOrigin::Loop::watch(Connection& connection, bool output) {
-  if (output == connection.watching_output && !connection.peer_ended) return;
-  connection.watching_output = output;
   // After the peer's end, level-triggered input would never stop being ready.
-  std::uint32_t wanted = connection.peer_ended ? 0u : +EPOLLIN;
+  std::uint32_t wanted = connection.peer_ended || connection.stalled ? 0u : +EPOLLIN;
   if (output) wanted |= EPOLLOUT;
-  epoll_event event{.events = wanted, .data = {.fd = connection.fd.get()}};
-  epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, connection.fd.get(), &event);
+  if (wanted == connection.watching) return;
+  connection.watching = wanted;
+  epoll_event event{.events = wanted, .data = {.fd = connection.stream.fd()}};
+  epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, connection.stream.fd(), &event);
 }
 
 // The caller erases the connection, which closes it.
 void StrictOrigin::Loop::close(Connection& connection, bool reset) {
   if (reset) {
     linger abort{.l_onoff = 1, .l_linger = 0};
-    setsockopt(connection.fd.get(), SOL_SOCKET, SO_LINGER, &abort, sizeof abort);
+    setsockopt(connection.stream.fd(), SOL_SOCKET, SO_LINGER, &abort, sizeof abort);
+  } else if (connection.stream.is_tls() && connection.secured) {
+    connection.stream.finish();  // close_notify, without which no end is one
   }
   std::lock_guard lock(mutex);
   --counts.open_connections;

@@ -20,6 +20,7 @@
 //   /interim/S        sends a 1xx response S first, with a Link field
 //   /early            answers 200 before the body came, then reads it
 //   /early-close      answers 413 with `Connection: close` before the body came, and closes
+//   /stall            reads nothing of the body until release(), then answers 200
 //   /drop             closes without an answer;  /reset: resets the connection instead
 //   /drop-once        /drop for the first request since start or forget(), then 200
 //   /garbage/KIND     a malformed response: see garbage_kinds()
@@ -31,9 +32,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "tests/harness/certificate.h"
 #include "tests/harness/deadline.h"
 #include "tests/harness/fields.h"
 #include "tests/harness/net.h"
@@ -63,6 +66,7 @@ class StrictOrigin {
     // Requests beyond this many are counted and checked, but not kept.
     std::size_t record_max = 20'000;
     std::size_t body_keep_max = 256 * 1024;
+    std::optional<CertificateFiles> tls;  // offers `http/1.1`
   };
 
   struct Counts {
