@@ -1,10 +1,10 @@
 #include "proxy/http/h1_body_decoder.h"
 
 #include <algorithm>
-#include <array>
 #include <limits>
 
 #include "proxy/base/check.h"
+#include "proxy/http/field_rules.h"
 #include "proxy/http/h1_fields.h"
 #include "proxy/http/syntax.h"
 
@@ -47,35 +47,6 @@ bool are_chunk_extensions(std::string_view text) {
     if (!(take(text, '"') ? take_quoted_rest(text) : take_token(text))) return false;
   }
   return true;
-}
-
-// Of fields that the proxy has no other use for: those that change what a request asks for, or how
-// a response is taken (RFC 9110 §6.5.1). In lower case.
-constexpr std::array<std::string_view, 18> kHeadOnlyNames = {"accept",
-                                                             "accept-charset",
-                                                             "accept-encoding",
-                                                             "accept-language",
-                                                             "content-location",
-                                                             "expires",
-                                                             "if-match",
-                                                             "if-modified-since",
-                                                             "if-none-match",
-                                                             "if-range",
-                                                             "if-unmodified-since",
-                                                             "pragma",
-                                                             "range",
-                                                             "retry-after",
-                                                             "vary",
-                                                             "x-http-method-override",
-                                                             "x-original-url",
-                                                             "x-real-ip"};
-
-// Who the client is, and where it wanted to go, as proxies say it.
-constexpr std::array<std::string_view, 2> kHeadOnlyPrefixes = {"x-forwarded-", "proxy-"};
-
-bool begins_ignoring_case(std::string_view text, std::string_view prefix) {
-  return text.size() >= prefix.size() &&
-         equals_ignoring_case(text.substr(0, prefix.size()), prefix);
 }
 
 }  // namespace
@@ -228,7 +199,7 @@ void H1BodyDecoder::on_trailer_line(std::string_view line) {
     lines_.release();
     return;
   }
-  if (const ParseError error = append_field_line(line, limits_.field_count, trailers_)) {
+  if (const ParseError error = append_field_line(line, side_, limits_.field_count, trailers_)) {
     return fail(error);
   }
   if (!may_be_trailer(trailers_[trailers_.size() - 1])) fail({400, "forbidden trailer field"});
@@ -238,25 +209,6 @@ void H1BodyDecoder::fail(ParseError error) {
   failure_ = for_side(side_, error);
   phase_ = Phase::failed;
   lines_.release();
-}
-
-bool may_be_trailer(const Field& field) {
-  switch (field.id) {
-    case FieldId::date:
-    case FieldId::proxy_status:
-    case FieldId::server:
-      return true;
-    case FieldId::other:
-      return std::ranges::none_of(kHeadOnlyPrefixes,
-                                  [&](std::string_view prefix) {
-                                    return begins_ignoring_case(field.name, prefix);
-                                  }) &&
-             std::ranges::none_of(kHeadOnlyNames, [&](std::string_view name) {
-               return equals_ignoring_case(field.name, name);
-             });
-    default:
-      return false;
-  }
 }
 
 }  // namespace sluice::http

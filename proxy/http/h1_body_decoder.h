@@ -17,10 +17,6 @@
 
 namespace sluice::http {
 
-// Fields that frame, route, authenticate or change a message, or say how its content is to be read,
-// belong in its head: in a trailer section they are an error (RFC 9110 §6.5.1). Every version asks.
-bool may_be_trailer(const Field& field);
-
 class H1BodyDecoder {
  public:
   // A chunk's size has at most this many hexadecimal digits, leading zeros counted.

@@ -1,6 +1,7 @@
 #include "proxy/http/h1_fields.h"
 
 #include "proxy/base/check.h"
+#include "proxy/http/field_rules.h"
 #include "proxy/http/syntax.h"
 
 namespace sluice::http {
@@ -8,6 +9,11 @@ namespace {
 
 bool is_white_space(char c) {
   return c == ' ' || c == '\t';
+}
+
+// Readers differ over whether a tab around a value is white space, and these must be read alike.
+bool frames(FieldId id) {
+  return id == FieldId::content_length || id == FieldId::transfer_encoding;
 }
 
 ParseError bad_value(std::string_view value) {
@@ -18,7 +24,8 @@ ParseError bad_value(std::string_view value) {
 
 }  // namespace
 
-ParseError append_field_line(std::string_view line, std::size_t field_count_max, Fields& fields) {
+ParseError append_field_line(std::string_view line, MessageSide side, std::size_t field_count_max,
+                             Fields& fields) {
   SLUICE_CHECK(!line.empty());
   if (is_white_space(line.front())) return {400, "line begins with white space (obs-fold)"};
   const std::size_t colon = token_end(line);
@@ -29,10 +36,19 @@ ParseError append_field_line(std::string_view line, std::size_t field_count_max,
   }
   if (colon == 0) return {400, "empty field name"};
   if (colon > Fields::kNameBytesMax) return {431, "field name too long"};
-  const std::string_view value = trim_white_space(line.substr(colon + 1));
+  const std::string_view name = line.substr(0, colon);
+  const std::string_view text = line.substr(colon + 1);
+  const std::string_view value = trim_white_space(text);
   if (!is_field_value(value)) return bad_value(value);
   if (fields.size() >= field_count_max) return {431, "too many fields"};
-  fields.append(line.substr(0, colon), value);
+  const FieldId id = field_id(name);
+  if (frames(id) && text.find('\t') != std::string_view::npos) {
+    return {400, "tab in a framing field"};
+  }
+  if (side == MessageSide::request && is_disguised(name)) {
+    return {400, "field name disguises another"};
+  }
+  fields.append(name, value, id);
   return {};
 }
 

@@ -9,9 +9,11 @@
 
 namespace sluice::http {
 
-// Checks one line (without its CRLF, not empty) and appends its field. Errors: 400, and 431 once
-// there are more than `field_count_max` or the name is longer than Fields can keep.
-ParseError append_field_line(std::string_view line, std::size_t field_count_max, Fields& fields);
+// Checks one line (without its CRLF, not empty) of a message of that side and appends its field.
+// Errors: 400, and 431 once there are more than `field_count_max` or the name is longer than Fields
+// can keep.
+ParseError append_field_line(std::string_view line, MessageSide side, std::size_t field_count_max,
+                             Fields& fields);
 
 // What is wrong with a field section whose line reader gave this status (neither line nor
 // need_more).

@@ -169,6 +169,8 @@ ParseError finish_response(ResponseHead& head, Method request_method, bool may_s
   head.body = *body;
   ConnectionOptions options;
   if (const char* problem = options.read(head.fields)) return {502, problem};
+  // RFC 9112 §9.6 knows it in final responses only; some readers expect nothing behind it.
+  if (head.is_interim() && options.close()) return {502, "close in an interim response"};
   if (switches) {
     if (const ParseError error = check_switch(head, options)) return error;
   }
@@ -231,7 +233,7 @@ ParseError H1HeadParser::on_line(std::string_view line, Fields& fields, OnStart 
     SLUICE_CHECK(fields.empty());
     return on_start(line);
   }
-  if (!line.empty()) return append_field_line(line, limits_.field_count, fields);
+  if (!line.empty()) return append_field_line(line, side_, limits_.field_count, fields);
   phase_ = Phase::done;
   return on_end();
 }

@@ -1,3 +1,5 @@
+#include <gmock/gmock.h>
+
 #include <string>
 
 #include "proxy/http/h1_head_parser.h"
@@ -191,6 +193,18 @@ TEST(H1Request, AcceptedFieldLines) {
       "POST / at 'h' 1.1 body none keep [Host|h][X-!#$%&'*+.^_`|~0|a\tb \x80\xff:\"] after 63");
 }
 
+TEST(H1Request, NoFieldPassesForAnother) {
+  for (const char* name :
+       {"Content_Length", "transfer_encoding", "X_Forwarded_For", "X-Forwarded_Proto",
+        "x_forwarded_port", "X_Real_IP", "X_Request-Id", "Proxy_Authorization"}) {
+    EXPECT_EQ(field_verdict(std::string(name) + ": x"), "400 field name disguises another");
+  }
+  for (const char* name : {"HOST_", "_", "X_Custom", "Content__Length", "X_Forwarded"}) {
+    EXPECT_THAT(field_verdict(std::string(name) + ": x"), testing::StartsWith("POST / at 'h'"))
+        << name;
+  }
+}
+
 TEST(H1Request, HostIsOneAndValid) {
   const Case good[] = {
       {"h", "h"},
@@ -259,7 +273,9 @@ std::string framing_verdict(const std::string& lines, const char* version = "1.1
 TEST(H1Request, FramingIsUnambiguousOrRefused) {
   const Case cases[] = {
       {"Content-Length: 0", "known 0 keep"},
-      {"content-length:\t42 ", "known 42 keep"},
+      {"content-length:  42 ", "known 42 keep"},
+      {"Content-Length:\t42", "400 tab in a framing field"},
+      {"Content-Length: 42\t", "400 tab in a framing field"},
       {"Content-Length: 0042", "known 42 keep"},
       {"Content-Length: 9223372036854775807", "known 9223372036854775807 keep"},
       {"Content-Length: 9223372036854775808", "400 malformed Content-Length"},
@@ -276,7 +292,9 @@ TEST(H1Request, FramingIsUnambiguousOrRefused) {
       {"Content-Length: 5\r\nContent-Length: 5", "400 repeated Content-Length"},
       {"Content-Length: 5\r\nContent-Length: 6", "400 repeated Content-Length"},
       {"Transfer-Encoding: chunked", "chunked keep"},
-      {"transfer-encoding: \tCHUNKED\t", "chunked keep"},
+      {"transfer-encoding:CHUNKED ", "chunked keep"},
+      {"Transfer-Encoding:\tchunked", "400 tab in a framing field"},
+      {"Transfer-Encoding: chunked \t", "400 tab in a framing field"},
       {"Transfer-Encoding: chunked\r\nContent-Length: 5",
        "400 Content-Length with Transfer-Encoding"},
       {"Content-Length: 5\r\nTransfer-Encoding: chunked",
@@ -300,7 +318,7 @@ TEST(H1Request, FramingIsUnambiguousOrRefused) {
       {"Transfer-Encoding: chunked;q=1", "400 malformed Transfer-Encoding"},
       {"Transfer-Encoding: chunked foo", "400 malformed Transfer-Encoding"},
       {"Transfer-Encoding: chunked\x0b", "400 control byte in field value"},
-      {"Transfer_Encoding: chunked", "none keep"},
+      {"Transfer_Encoding: chunked", "400 field name disguises another"},
   };
   for (const Case& c : cases) EXPECT_EQ(framing_verdict(c.text), c.verdict) << c.text;
   EXPECT_EQ(framing_verdict("Transfer-Encoding: chunked", "1.0"),

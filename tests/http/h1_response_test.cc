@@ -96,6 +96,8 @@ TEST(H1Response, BodyLengthFollowsMethodStatusAndFields) {
       {"interim", Method::get, 103, "Link: x\r\n", "none keep"},
       {"interim with a body", Method::get, 100, "Content-Length: 3\r\n",
        "502 body announced in 1xx or 204"},
+      {"interim that closes", Method::get, 103, "Connection: close\r\n",
+       "502 close in an interim response"},
       {"interim, chunked", Method::get, 100, "Transfer-Encoding: chunked\r\n",
        "502 body announced in 1xx or 204"},
       {"reset content", Method::get, 205, "Content-Length: 0\r\n", "known 0 keep"},
