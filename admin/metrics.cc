@@ -103,6 +103,8 @@ constexpr Kind kLimits[] = {
     {Count::limit_client_connections, "client_connections"},
     {Count::limit_requests_per_connection, "requests_per_connection"},
     {Count::limit_backend_connections, "backend_connections"},
+    {Count::limit_request_rate_min, "request_rate_min"},
+    {Count::limit_response_rate_min, "response_rate_min"},
 };
 constexpr Kind kTimeouts[] = {
     {Count::timeout_connect, "connect"},
@@ -111,6 +113,25 @@ constexpr Kind kTimeouts[] = {
     {Count::timeout_response_head, "response_head"},
     {Count::timeout_stream, "stream"},
     {Count::timeout_exchange, "exchange"},
+};
+constexpr Kind kH2Resets[] = {{Count::h2_resets_received, "client"},
+                              {Count::h2_resets_sent, "proxy"}};
+constexpr Kind kH2Goaways[] = {
+    {Count::h2_goaways_shutdown, "shutdown"},
+    {Count::h2_goaways_idle, "idle"},
+    {Count::h2_goaways_slow_head, "slow_head"},
+    {Count::h2_goaways_protocol_error, "protocol_error"},
+    {Count::h2_goaways_exhausted, "exhausted"},
+};
+constexpr Kind kH2Exhausted[] = {
+    {Count::h2_exhausted_resets, "resets"},
+    {Count::h2_exhausted_empty_data, "empty_data"},
+    {Count::h2_exhausted_control_frames, "control_frames"},
+    {Count::h2_exhausted_window_updates, "window_updates"},
+    {Count::h2_exhausted_continuations, "continuations"},
+    {Count::h2_exhausted_useless_bytes, "useless_bytes"},
+    {Count::h2_exhausted_useless_frames, "useless_frames"},
+    {Count::h2_exhausted_cpu_time, "cpu_time"},
 };
 
 void add_kinds(const MetricsInput& in, Samples& out, std::string_view label,
@@ -248,6 +269,17 @@ constexpr Metric kMetrics[] = {
     {{"sluice_responses_refused_total", counter, "",
       "Responses of servers refused as malformed or cut short."},
      add_count<Count::refused_responses>},
+    {{"sluice_h2_connections_total", counter, "", "Connections from clients that spoke HTTP/2."},
+     add_count<Count::h2_connections>},
+    {{"sluice_h2_streams_total", counter, "", "Requests on these."}, add_count<Count::h2_streams>},
+    {{"sluice_h2_streams_reset_total", counter, "by",
+      "Of these, reset before their response was whole."},
+     [](const MetricsInput& in, Samples& out) { add_kinds(in, out, "by", kH2Resets); }},
+    {{"sluice_h2_goaways_total", counter, "reason", "HTTP/2 connections of clients that we ended."},
+     [](const MetricsInput& in, Samples& out) { add_kinds(in, out, "reason", kH2Goaways); }},
+    {{"sluice_h2_budget_exhausted_total", counter, "budget",
+      "HTTP/2 connections of clients that caused too much work to no use, by what they did."},
+     [](const MetricsInput& in, Samples& out) { add_kinds(in, out, "budget", kH2Exhausted); }},
     {{"sluice_limits_hit_total", counter, "limit",
       "What a limit of the configuration has refused, by its name there."},
      [](const MetricsInput& in, Samples& out) { add_kinds(in, out, "limit", kLimits); }},

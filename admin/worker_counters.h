@@ -34,6 +34,12 @@ enum class Count : std::uint8_t {
   backend_connects,
   backend_connects_failed,
   backend_connections_closed,
+  backend_tls_full,  // handshakes with servers
+  backend_tls_resumed,
+  backend_tls_failed,
+  backend_streams,  // requests on HTTP/2 connections to servers
+  backend_streams_reset,
+  backend_goaways,
   // Requests that were refused as malformed or too large, by the status they were answered.
   refused_400,
   refused_413,
@@ -53,6 +59,8 @@ enum class Count : std::uint8_t {
   limit_client_connections,
   limit_requests_per_connection,
   limit_backend_connections,
+  limit_request_rate_min,
+  limit_response_rate_min,
   // Timeouts that ended something, likewise. (`idle` and `backend_idle` end nothing in use.)
   timeout_connect,
   timeout_tls_handshake,
@@ -60,6 +68,26 @@ enum class Count : std::uint8_t {
   timeout_response_head,
   timeout_stream,
   timeout_exchange,
+  // HTTP/2 connections of clients, their streams, and how these ended out of order.
+  h2_connections,
+  h2_streams,
+  h2_resets_received,
+  h2_resets_sent,
+  // GOAWAYs to clients, by reason; two of one shutdown are one.
+  h2_goaways_shutdown,
+  h2_goaways_idle,
+  h2_goaways_slow_head,
+  h2_goaways_protocol_error,
+  h2_goaways_exhausted,
+  // Budgets that ran out (h2/budget.h).
+  h2_exhausted_resets,
+  h2_exhausted_empty_data,
+  h2_exhausted_control_frames,
+  h2_exhausted_window_updates,
+  h2_exhausted_continuations,
+  h2_exhausted_useless_bytes,
+  h2_exhausted_useless_frames,
+  h2_exhausted_cpu_time,
   access_log_written,
   access_log_dropped,
   loop_turns,
