@@ -146,9 +146,6 @@ ParseError SectionReader::add_regular(std::string_view name, std::string_view va
   if (name.size() + value.size() > limits_.field_line_bytes) {
     return refusal(431, "field line too long");
   }
-  if (kind_ != Kind::response && http::is_disguised(name)) {
-    return refusal(400, "field name disguises another");
-  }
   const FieldId id = http::field_id(name);
   if (is_connection_specific(id)) return refusal(kMalformed, "field of an HTTP/1 connection");
   if (id == FieldId::te && !http::equals_ignoring_case(value, "trailers")) {
