@@ -78,7 +78,9 @@ class LevelSection {
 
 Section<Timeouts> timeouts_section(Level level) {
   LevelSection<Timeouts> section("timeouts", level);
-  section.value("connect", kRouteToo, duration(), &Timeouts::connect, "TCP connect to a server")
+  section
+      .value("connect", kRouteToo, duration(), &Timeouts::connect,
+             "Connecting to a server, TLS handshake included")
       .value("tls_handshake", kListenerToo, duration(), &Timeouts::tls_handshake,
              "From accepting a client to a finished TLS handshake")
       .value("request_head", kListenerToo, duration(), &Timeouts::request_head,

@@ -19,7 +19,7 @@ namespace sluice::conf {
 using std::chrono::seconds;
 
 struct Timeouts {
-  Duration connect = seconds(3);         // TCP connect to a server
+  Duration connect = seconds(3);         // to a server, TLS handshake included
   Duration tls_handshake = seconds(10);  // from accept to a finished handshake
   Duration request_head = seconds(10);   // first byte of a request to the end of its head
   Duration response_head = seconds(60);  // request sent whole to the response's head
