@@ -446,6 +446,12 @@ bool Session::extended_connect_allowed() const {
                                              NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1;
 }
 
+bool Session::head_pending() const {
+  const SessionState& state = *state_;
+  return !state.first_frame_whole || state.in_section ||
+         (state.scanner.header().has_fields() && !state.scanner.at_boundary());
+}
+
 std::size_t Session::streams() const {
   return state_->open_count;
 }

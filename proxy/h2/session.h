@@ -134,7 +134,7 @@ class Stream {
 class SessionHandler {
  public:
   // Server role. The request's head is whole and good; it is the handler's from here on. Returns
-  // who hears of the stream; never null.
+  // who hears of the stream; null: nobody, since it has been answered whole.
   virtual StreamHandler* on_request(Stream& stream, http::RequestHead&& head, bool complete) = 0;
   // Server role. The head was refused. With an answer (error.status >= 400) the owner sends it
   // through `stream`, now and whole; a malformed one (kMalformed) has been reset. No handler either
@@ -183,7 +183,7 @@ class Session {
   // Client role: the server takes extended CONNECT (RFC 8441 §3).
   bool extended_connect_allowed() const;
 
-  // The peer's preface, or a field section that it has begun, isn't whole yet.
+  // The peer's preface with its SETTINGS, or a field section that it has begun, isn't whole yet.
   bool head_pending() const;
   std::size_t streams() const;  // that are open, or have something to tell or to send
   // Why the session failed, or what the peer's GOAWAY said was wrong; empty if neither. Static

@@ -155,6 +155,7 @@ bool SessionState::may_be_for(const FrameHeader& header) {
 }
 
 void SessionState::on_frame_whole() {
+  first_frame_whole = true;
   if (frame_data_taken > 0) budget.on_data_taken(frame_data_taken);
   if (in_section || failed || lost || !std::exchange(frames_queued, false)) return;
   if (!is_alive()) fail(ErrorCode::protocol_error, "HTTP/2 protocol violated");
@@ -231,7 +232,6 @@ void SessionState::on_request_section(StreamState& stream, bool complete) {
       .method = head.method, .tunnel = head.asks_for_tunnel(), .upgrade = !head.protocol.empty()};
   stream.handler_set = false;
   StreamHandler* const hears = handler.on_request(stream, std::move(head), complete);
-  SLUICE_CHECK(hears != nullptr);
   if (!stream.handler_set && !stream.closing) stream.handler = hears;
 }
 
@@ -256,7 +256,6 @@ void SessionState::on_response_section(StreamState& stream, bool complete) {
   stream.final_head_seen = true;
   stream.remote_done = complete;
   stream.body_left = promised(head.body);
-  stream.tunnel_open = head.body.kind == http::BodyLength::Kind::tunnel;
   if (complete) budget.on_request_answered();
   if (stream.handler) stream.handler->on_response_head(head, complete);
 }

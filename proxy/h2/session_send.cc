@@ -19,10 +19,6 @@ std::uint8_t* readable(std::string_view text) {
   return reinterpret_cast<std::uint8_t*>(const_cast<char*>(text.data()));
 }
 
-bool is_success(const Section& section) {
-  return !section.empty() && section[0].name == ":status" && section[0].value.starts_with('2');
-}
-
 Asked asked_by(const Section& section) {
   Asked asked;
   for (const http::Field field : section) {
@@ -77,7 +73,6 @@ void SessionState::submit_interim(StreamState& stream, const Section& section) {
 void SessionState::submit_head(StreamState& stream, const Section& section, bool end) {
   stream.head_sent = true;
   stream.ended = end;
-  stream.tunnel_open = stream.asked.tunnel && is_success(section);
   fill_fields(section);
   const nghttp2_data_provider provider = data_provider(stream);
   nghttp2_submit_response(nghttp2, stream.stream_id, fields.data(), fields.size(),
@@ -155,8 +150,8 @@ void SessionState::on_local_end(StreamState& stream) {
   stream.local_done = true;
   if (!server()) return;
   budget.on_request_answered();
-  if (stream.remote_done || stream.tunnel_open || stream.closing) return;
-  // The rest of the request isn't wanted (RFC 9113 §8.1).
+  if (stream.remote_done || stream.closing) return;
+  // The rest of the request isn't wanted (RFC 9113 §8.1). A tunnel's end is the server's.
   stream.reset_by_us = true;
   nghttp2_submit_rst_stream(nghttp2, NGHTTP2_FLAG_NONE, stream.stream_id, NGHTTP2_NO_ERROR);
 }

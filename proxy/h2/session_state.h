@@ -71,7 +71,6 @@ struct StreamFacts {
   bool paused = false;
   bool notify = false;         // notify_when_below() wants an answer
   bool handler_set = false;    // since on_request() was called
-  bool tunnel_open = false;    // its halves end apart
   bool reset_counted = false;  // by the budget
   bool closing = false;        // on_closed() is due, was called, or isn't wanted
   bool has_reset = false;      // on_closed() with reset_reason
@@ -197,6 +196,7 @@ struct SessionState {
   // The frame that is being read.
   std::size_t preface_left = 0;
   std::size_t frame_data_taken = 0;
+  bool first_frame_whole = false;
   bool in_section = false;     // END_HEADERS hasn't come
   bool frames_queued = false;  // nghttp2 had something to send: perhaps a GOAWAY
   bool probe_seen = false;
