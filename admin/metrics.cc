@@ -114,6 +114,9 @@ constexpr Kind kTimeouts[] = {
     {Count::timeout_stream, "stream"},
     {Count::timeout_exchange, "exchange"},
 };
+constexpr Kind kBackendHandshakes[] = {{Count::backend_tls_full, "full"},
+                                       {Count::backend_tls_resumed, "resumed"},
+                                       {Count::backend_tls_failed, "failed"}};
 constexpr Kind kH2Resets[] = {{Count::h2_resets_received, "client"},
                               {Count::h2_resets_sent, "proxy"}};
 constexpr Kind kH2Goaways[] = {
@@ -327,6 +330,20 @@ constexpr Metric kMetrics[] = {
                               in.totals.get(Count::backend_connects_failed) +
                                   in.totals.get(Count::backend_connections_closed)));
      }},
+    {{"sluice_backend_tls_handshakes_total", counter, "result",
+      "TLS handshakes with servers: full, resumed, failed."},
+     [](const MetricsInput& in, Samples& out) {
+       add_kinds(in, out, "result", kBackendHandshakes);
+     }},
+    {{"sluice_backend_streams_total", counter, "",
+      "Requests sent on HTTP/2 connections to servers."},
+     add_count<Count::backend_streams>},
+    {{"sluice_backend_streams_reset_total", counter, "",
+      "Of these, reset by the server before its response was whole, or refused by it."},
+     add_count<Count::backend_streams_reset>},
+    {{"sluice_backend_goaways_total", counter, "",
+      "HTTP/2 connections on which a server said that it takes no more requests."},
+     add_count<Count::backend_goaways>},
     // The access log.
     {{"sluice_access_log_lines_total", counter, "", "Lines handed to the access log's sink."},
      add_count<Count::access_log_written>},
