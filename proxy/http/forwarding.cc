@@ -309,9 +309,6 @@ bool keeps_content_length(const ResponseHead& head, const ClientFraming& framing
 
 void write_hop_to_client(std::string& out, const ResponseHead& head, const ClientFraming& framing) {
   if (head.status == kSwitchingProtocols) {
-    if (!framing.websocket_accept.empty()) {
-      write_field(out, "Sec-WebSocket-Accept", framing.websocket_accept);
-    }
     write_field(out, "Upgrade", kWebSocket);
     out += "Connection: Upgrade\r\n";
     return;
@@ -330,7 +327,7 @@ bool passes_to_client(FieldId id, Version to, const ResponseHead& head,
     case FieldId::content_length:
       return keeps_content_length(head, framing);
     case FieldId::sec_websocket_accept:
-      return to != Version::http_2 && framing.websocket_accept.empty();
+      return to != Version::http_2;
     case FieldId::trailer:
       return may_have_trailers(to, framing.body);
     default:

@@ -10,8 +10,9 @@
 // and a missing Date added, framing and Connection for what the client speaks.
 //
 // A tunnel's Upgrade is made anew for each HTTP/1 hop. Between two of these the fields of RFC 6455
-// pass as they came; HTTP/2 has neither Sec-WebSocket-Key nor -Accept (RFC 8441 §5), so who joins
-// the two versions makes them (proxy/data/websocket.h) and checks the server's answer.
+// pass as they came; HTTP/2 has neither Sec-WebSocket-Key nor -Accept (RFC 8441 §5), so the side
+// that speaks to the server makes what is missing (proxy/data/websocket.h): a key for an HTTP/1
+// server, whose answer it checks, and an answer for an HTTP/1 client.
 #pragma once
 
 #include <cstdint>
@@ -69,8 +70,6 @@ struct ClientFraming {
   BodyLength body;
   bool keep_alive = true;  // the client's connection stays open after this response
   std::string_view date;   // for a response that has none (http_date.h); empty: not added
-  // Sec-WebSocket-Accept for an upgrade that came by HTTP/1 and went on by HTTP/2. Else empty.
-  std::string_view websocket_accept;
 };
 
 // How a response is framed for the client that asked, and whether its connection can stay.

@@ -251,7 +251,7 @@ TEST(ForwardedTunnel, SwitchingIsSaidAnewAndFramesNothing) {
       "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: WebSocket\r\n"
       "Sec-WebSocket-Accept: theirs\r\nContent-Length: 0\r\nSec-WebSocket-Protocol: p\r\n\r\n",
       request);
-  ClientFraming framing = frame_for_client(request, response, true, "now");
+  const ClientFraming framing = frame_for_client(request, response, true, "now");
   EXPECT_EQ(framing.body.kind, BodyLength::Kind::tunnel);
   EXPECT_FALSE(framing.keep_alive);
   std::string out;
@@ -264,14 +264,6 @@ TEST(ForwardedTunnel, SwitchingIsSaidAnewAndFramesNothing) {
   Fields fields;
   forward_response_fields(fields, response, framing);
   EXPECT_EQ(describe(fields), "[sec-websocket-protocol|p][via|1.1 sluice][date|now]");
-
-  framing.websocket_accept = "made";
-  out.clear();
-  write_forwarded_response(out, response, framing);
-  EXPECT_EQ(out,
-            "HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Protocol: p\r\n"
-            "Via: 1.1 sluice\r\nDate: now\r\nSec-WebSocket-Accept: made\r\n"
-            "Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
 }
 
 TEST(ForwardedTunnel, TheAnswerToConnectFramesNothing) {
