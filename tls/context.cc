@@ -7,6 +7,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdint>
@@ -14,6 +15,7 @@
 #include <string_view>
 #include <utility>
 
+#include "proxy/base/address.h"
 #include "proxy/base/check.h"
 #include "tls/errors.h"
 #include "tls/pem.h"
@@ -166,6 +168,7 @@ std::expected<std::shared_ptr<const ServerContext>, std::string> ServerContext::
   }
   if (!shared.alpn.empty()) SSL_CTX_set_alpn_select_cb(handle, select_alpn, &shared.alpn);
   X509* leaf = chain->front().get();
+  context->names_ = names_of(leaf);
   set_resumption(handle, options.name, leaf);
   context->starts_ = to_wall_time(X509_get0_notBefore(leaf));
   context->expires_ = to_wall_time(X509_get0_notAfter(leaf));
@@ -175,6 +178,23 @@ std::expected<std::shared_ptr<const ServerContext>, std::string> ServerContext::
 
 ServerContext::~ServerContext() {
   SSL_CTX_free(handle_);
+}
+
+bool ServerContext::matches(std::string_view host) const {
+  if (names_.empty()) return true;
+  std::string ip;
+  if (host.starts_with('[')) {  // which has more than one spelling
+    const auto address = Address::parse(std::string(host) + ":0");
+    if (!address) return false;
+    ip = address->ip_to_string();
+    host = ip;
+  }
+  const auto dot = host.find('.');
+  const auto parent = dot == 0 || dot == host.npos ? std::string_view{} : host.substr(dot);
+  return std::ranges::any_of(names_, [&](std::string_view name) {
+    if (name == host) return true;
+    return !parent.empty() && name.starts_with("*.") && name.substr(1) == parent;
+  });
 }
 
 std::string ServerContext::validity_warning(WallTime now) const {

@@ -7,6 +7,7 @@
 #include <expected>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "proxy/base/clock.h"
@@ -58,6 +59,13 @@ class ServerContext : public std::enable_shared_from_this<ServerContext> {
   WallTime expires() const { return expires_; }
   // A sentence for the operator where `now` is outside the leaf certificate's dates; else empty.
   std::string validity_warning(WallTime now) const;
+  // What the leaf certificate is good for: DNS names in lower case, `*.` and all, and IP addresses
+  // as Address writes them. Empty: it names none.
+  const std::vector<std::string>& names() const { return names_; }
+  // Whether it is good for `host` (lower case, no port; IPv6 in brackets), as RFC 9525
+  // section 6.3 has it: `*` stands for one whole label, the first. One that names none may be
+  // meant for anything.
+  bool matches(std::string_view host) const;
   SSL_CTX* handle() const { return handle_; }
 
  private:
@@ -66,6 +74,7 @@ class ServerContext : public std::enable_shared_from_this<ServerContext> {
 
   SSL_CTX* handle_;  // one reference
   std::unique_ptr<Shared> shared_;
+  std::vector<std::string> names_;
   WallTime starts_;
   WallTime expires_;
 };

@@ -10,9 +10,12 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
+#include <algorithm>
 #include <chrono>
 
+#include "proxy/base/address.h"
 #include "proxy/base/check.h"
 #include "tls/context.h"
 #include "tls/errors.h"
@@ -141,6 +144,32 @@ std::expected<void, std::string> check_pair(const std::vector<Certificate>& chai
     }
   }
   return std::unexpected("key: does not belong to the certificate");
+}
+
+std::vector<std::string> names_of(X509* certificate) {
+  std::vector<std::string> names;
+  const bssl::UniquePtr<GENERAL_NAMES> list(static_cast<GENERAL_NAMES*>(
+      X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
+  ERR_clear_error();
+  if (!list) return names;
+  for (const GENERAL_NAME* entry : list.get()) {
+    if (entry->type != GEN_DNS && entry->type != GEN_IPADD) continue;
+    const ASN1_STRING* value = entry->type == GEN_DNS ? entry->d.dNSName : entry->d.iPAddress;
+    const auto size = static_cast<std::size_t>(ASN1_STRING_length(value));
+    const auto* data = ASN1_STRING_get0_data(value);
+    if (entry->type == GEN_DNS) {
+      std::string name(reinterpret_cast<const char*>(data), size);
+      std::ranges::transform(name, name.begin(), [](char c) {
+        return 'A' <= c && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+      });
+      names.push_back(std::move(name));
+    } else if (size == 4 || size == 16) {
+      Address address{.family = size == 4 ? Address::Family::ipv4 : Address::Family::ipv6};
+      std::copy_n(data, size, address.ip.begin());
+      names.push_back(address.ip_to_string());
+    }
+  }
+  return names;
 }
 
 WallTime to_wall_time(const ASN1_TIME* time) {

@@ -36,6 +36,9 @@ std::expected<PrivateKey, std::string> parse_private_key(std::string_view pem);
 std::expected<void, std::string> check_pair(const std::vector<Certificate>& chain,
                                             const PrivateKey& key);
 
+// The DNS names (lower case) and IP addresses in the certificate's subjectAltName.
+std::vector<std::string> names_of(X509* certificate);
+
 // The nearest that WallTime can say where it can't reach so far.
 WallTime to_wall_time(const ASN1_TIME* time);
 

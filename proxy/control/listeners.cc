@@ -78,9 +78,16 @@ std::expected<std::shared_ptr<const ConnectionSettings>, std::string> Listeners:
   auto settings = std::make_shared<ConnectionSettings>();
   settings->listener = listener.name;
   settings->listener_slot = slot;
-  settings->timeouts = config.timeouts;
-  settings->limits = config.limits;
+  settings->timeouts = listener.timeouts;
+  settings->limits = listener.limits;
   settings->trusted_proxies = listener.trusted_proxies;
+  settings->proxy_protocol_from = listener.proxy_protocol_from;
+  settings->http1 = listener.http1;
+  settings->http2 = listener.http2;
+  settings->forwarded = listener.forwarded;
+  settings->tells_local_address = std::ranges::any_of(config.backends, [](const auto& backend) {
+    return backend.send_proxy_protocol != conf::ProxyProtocol::off;
+  });
   if (listener.tls) {
     auto context = load_tls(listener, ticket_keys_);
     if (!context) {

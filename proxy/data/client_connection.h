@@ -15,6 +15,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "proxy/base/intrusive_list.h"
 #include "proxy/data/client_protocol.h"
@@ -27,6 +28,9 @@
 namespace sluice::proxy {
 
 struct ClientListTag;
+
+// "PRI * HTTP/2.0…": what an HTTP/2 client begins with (RFC 9113 §3.4).
+inline constexpr std::string_view kHttp2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 class ClientConnection final : public io::Retired,
                                public base::ListNode<ClientListTag>,
@@ -59,6 +63,10 @@ class ClientConnection final : public io::Retired,
   bool client_ended() const { return ended_; }
   // Counts what goes out.
   void write(Bytes bytes);
+  // The client has timeouts.stream, from now, to take some of what is unsent: on_timer() then, to
+  // ask output_moves(). That begins anew if something was taken, and says false if nothing was.
+  void wait_for_output();
+  bool output_moves();
   // The protocol is done: it is detached, and freed at the end of the turn.
   void linger();
   void close(io::Socket::Ending ending);
@@ -80,6 +88,12 @@ class ClientConnection final : public io::Retired,
   void on_failure(Transport::Failure failure) override;
   void on_writable() override;
   void on_closed() override;
+
+  admin::ListenerCounters& listener_counters();
+  void begin_choosing();
+  void choose(Bytes bytes);
+  void serve(conf::HttpVersion version, Bytes first);
+  void detach();
   void on_timer();
 
   ConnectionHost& host_;
@@ -93,6 +107,7 @@ class ClientConnection final : public io::Retired,
   std::string peer_ip_;     // made once, sent with every request
   std::size_t unsent_ = 0;  // when the timer was armed for a client that is to take its output
   State state_ = State::handshaking;
+  std::uint8_t preface_bytes_ = 0;  // choosing: so much of kHttp2Preface has come, and nothing else
   bool draining_ = false;
   bool ended_ = false;  // the client sends no more
 };

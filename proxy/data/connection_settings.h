@@ -2,9 +2,11 @@
 // epoch, shared by its connections on all workers, immutable.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "conf/config.h"
@@ -18,13 +20,24 @@ struct ConnectionSettings {
   conf::Timeouts timeouts;
   conf::Limits limits;
   std::vector<AddressBlock> trusted_proxies;
+  std::vector<AddressBlock> proxy_protocol_from;  // peers that begin with a PROXY header
   std::shared_ptr<const tls::ServerContext> tls;  // null: plain
+  bool http1 = true;                              // what may be spoken; not both false
+  bool http2 = false;
+  conf::ForwardedFields forwarded = conf::ForwardedFields::both;
+  bool tells_local_address = false;  // ClientInfo::local is wanted: a server is told of it
 
-  bool trusts(const Address& peer) const {
-    for (const AddressBlock& block : trusted_proxies) {
-      if (block.contains(peer)) return true;
-    }
-    return false;
+  bool trusts(const Address& peer) const { return any_contains(trusted_proxies, peer); }
+  bool begins_with_proxy_header(const Address& peer) const {
+    return any_contains(proxy_protocol_from, peer);
+  }
+  // Whether a request for `host` (lower case, no port) may come over a connection here: with TLS,
+  // one that the certificate is good for (RFC 9110 §7.4).
+  bool serves(std::string_view host) const { return !tls || tls->matches(host); }
+
+ private:
+  static bool any_contains(const std::vector<AddressBlock>& blocks, const Address& address) {
+    return std::ranges::any_of(blocks, [&](const auto& block) { return block.contains(address); });
   }
 };
 

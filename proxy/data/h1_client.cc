@@ -10,56 +10,29 @@ using admin::Count;
 using http::BodyLength;
 using http::HeadStatus;
 
-H1Client::H1Client(ConnectionHost& host, std::shared_ptr<const ConnectionSettings> settings,
-                   Service& service)
-    : host_(host),
-      service_(service),
-      settings_(std::move(settings)),
-      transport_(host.loop(), *this),
-      timer_(io::Timer::calling<&H1Client::on_timer>(this)) {
+H1Client::H1Client(ClientConnection& connection) : connection_(connection) {
+  connection_.transport().note_idle();
+  // Accepted when the listener was closed already: it gets its one request, and soon.
+  connection_.arm(host().draining() ? settings().timeouts.request_head : settings().timeouts.idle);
 }
 
 H1Client::~H1Client() = default;
 
-void H1Client::accept(int fd) {
-  peer_ = host_.loop().ring().peer_address(fd);
-  if (peer_.family != Address::Family::unix_path) peer_ip_ = peer_.ip_to_string();
-  host_.counters().listeners[settings_->listener_slot].accepted.add();
-  transport_.accept(fd, settings_->tls.get());
-  if (settings_->tls) {
-    arm(settings_->timeouts.tls_handshake);
-  } else {
-    become_idle();
-    // Accepted when the listener was closed already: it gets its one request, and soon.
-    if (host_.draining()) arm(settings_->timeouts.request_head);
-  }
-}
-
-// A handshake goes on: what follows it is an idle connection that ends.
 void H1Client::drain() {
   last_request_ = true;
-  if (state_ == State::idle) linger();
+  if (state_ == State::idle) connection_.linger();
 }
 
-void H1Client::cut() {
-  if (state_ != State::closing) close(io::Socket::Ending::reset);
+void H1Client::on_detached() {
+  state_ = State::done;
+  if (!turn_ || !turn_->handler || turn_->response_done) return;
+  turn_->response_done = true;
+  turn_->handler->on_client_gone();
 }
 
-void H1Client::arm(Duration after) {
-  host_.loop().timers().arm(timer_, host_.loop().now() + after);
-}
-
-// --- From the socket ----------------------------------------------------------------------------
-
-void H1Client::on_open() {
-  auto& counters = host_.counters().listeners[settings_->listener_slot];
-  counters.tls_handshakes.add();
-  if (transport_.tls_info().resumed) counters.tls_resumed.add();
-  become_idle();
-}
+// --- From the connection ------------------------------------------------------------------------
 
 void H1Client::on_data(Bytes bytes) {
-  host_.counters().add(Count::client_bytes_received, bytes.size());
   if (read_ahead_) {
     keep_read_ahead(bytes);
     return;
@@ -69,65 +42,51 @@ void H1Client::on_data(Bytes bytes) {
 }
 
 void H1Client::on_end(bool clean) {
-  ended_ = true;
   switch (state_) {
-    case State::handshaking:
-      host_.counters().listeners[settings_->listener_slot].tls_failed.add();
-      close(io::Socket::Ending::orderly);
-      break;
-    case State::lingering:
-      if (transport_.buffered() == 0) close(io::Socket::Ending::orderly);
-      break;
     case State::idle:
-      linger();
+      connection_.linger();
       break;
     case State::reading:
-      close(io::Socket::Ending::orderly);
+      connection_.close(io::Socket::Ending::orderly);
       break;
     case State::exchanging:
       // A half-closed client still wants its answers; one that broke off does not.
-      if (!clean || !turn_->request_done) {
-        close(io::Socket::Ending::reset);
-      }
+      if (!clean || !turn_->request_done) connection_.close(io::Socket::Ending::reset);
       break;
-    case State::closing:
+    case State::done:
       break;
   }
-}
-
-void H1Client::on_failure(Transport::Failure failure) {
-  if (state_ == State::closing) return;
-  if (failure == Transport::Failure::tls) {
-    if (state_ == State::handshaking) {
-      host_.counters().listeners[settings_->listener_slot].tls_failed.add();
-    }
-    linger();  // the alert goes out first
-    return;
-  }
-  close(io::Socket::Ending::orderly);
 }
 
 void H1Client::on_writable() {
-  if (state_ == State::lingering) {
-    if (ended_) {
-      close(io::Socket::Ending::orderly);
-    } else {
-      arm(kLingerTime);
-    }
-  } else if (state_ == State::exchanging && turn_->response_done) {
-    host_.loop().defer(*this);
-  } else if (state_ == State::exchanging) {
+  if (state_ != State::exchanging) return;
+  if (turn_->response_done) {
+    host().loop().defer(*this);
+  } else {
     turn_->handler->on_client_writable();
   }
 }
 
-void H1Client::on_closed() {
-  host_.counters().listeners[settings_->listener_slot].closed.add();
-  drop_handler();
-  timer_.cancel();
-  base::ListNode<ClientListTag>::unlink();
-  host_.client_closed();
-  host_.loop().retire(std::unique_ptr<io::Retired>(this));
+void H1Client::on_timer() {
+  switch (state_) {
+    case State::idle:
+      connection_.linger();
+      break;
+    case State::reading:
+      host().counters().add(Count::timeout_request_head);
+      answer_and_linger(408, "the request's head did not come in time");
+      break;
+    case State::exchanging:  // after the response; until then the handler has timers of its own
+      if (!turn_->request_done) {
+        connection_.linger();
+      } else if (!connection_.output_moves()) {
+        host().counters().add(Count::timeout_stream);
+        connection_.close(io::Socket::Ending::reset);
+      }
+      break;
+    case State::done:
+      break;
+  }
 }
 
 // --- Requests -----------------------------------------------------------------------------------
@@ -152,9 +111,7 @@ std::size_t H1Client::take(Bytes input) {
         if (rest.empty()) return used;
         used += take_body(rest);
         break;
-      case State::handshaking:
-      case State::lingering:
-      case State::closing:
+      case State::done:
         return input.size();
     }
   }
@@ -162,10 +119,10 @@ std::size_t H1Client::take(Bytes input) {
 
 void H1Client::begin_turn() {
   state_ = State::reading;
-  turn_ = std::make_unique<Turn>(head_limits(settings_->limits));
+  turn_ = std::make_unique<Turn>(head_limits(settings().limits));
   turn_->parser.reset();
-  turn_->head.scheme = settings_->tls ? "https" : "http";
-  arm(settings_->timeouts.request_head);
+  turn_->head.scheme = connection_.transport().is_tls() ? "https" : "http";
+  connection_.arm(settings().timeouts.request_head);
 }
 
 std::size_t H1Client::take_head(Bytes input) {
@@ -180,12 +137,12 @@ std::size_t H1Client::take_head(Bytes input) {
 
 void H1Client::begin_exchange() {
   state_ = State::exchanging;
-  timer_.cancel();
+  connection_.disarm();
   Turn& turn = *turn_;
-  turn.client = client_info();
+  turn.client = connection_.client_info();
   if (!turn.head.keep_alive) last_request_ = true;
-  if (++requests_ >= settings_->limits.requests_per_connection) {
-    host_.counters().add(Count::limit_requests_per_connection);
+  if (++requests_ >= settings().limits.requests_per_connection) {
+    host().counters().add(Count::limit_requests_per_connection);
     last_request_ = true;
   }
   turn.request_done = turn.head.body.kind == BodyLength::Kind::none ||
@@ -194,10 +151,10 @@ void H1Client::begin_exchange() {
     turn.body.begin(turn.head.body);
     if (turn.head.body.kind == BodyLength::Kind::known && turn.head.body.bytes > kStreamingBytes) {
       turn.streaming = true;
-      transport_.set_streaming(true);
+      connection_.transport().set_streaming(true);
     }
   }
-  turn.handler = service_.on_request(turn.head, turn.request_done, *this);
+  turn.handler = connection_.service().on_request(turn.head, turn.request_done, *this);
 }
 
 std::size_t H1Client::take_body(Bytes input) {
@@ -209,7 +166,7 @@ std::size_t H1Client::take_body(Bytes input) {
     case http::H1BodyDecoder::Status::data:
       if (!turn.streaming && turn.body.data_bytes() > kStreamingBytes) {
         turn.streaming = true;
-        transport_.set_streaming(true);
+        connection_.transport().set_streaming(true);
       }
       if (turn.response_done) {
         discard(result.data.size());
@@ -239,7 +196,7 @@ std::size_t H1Client::take_body(Bytes input) {
 void H1Client::end_request() {
   turn_->request_done = true;
   if (turn_->response_done) {
-    host_.loop().defer(*this);
+    host().loop().defer(*this);
   } else {
     turn_->handler->on_request_end(turn_->body.trailers());
   }
@@ -249,11 +206,11 @@ void H1Client::discard(std::uint64_t bytes) {
   turn_->discarded_bytes += bytes;
   if (turn_->discarded_bytes <= kDiscardBytesMax) return;
   last_request_ = true;
-  host_.loop().defer(*this);
+  host().loop().defer(*this);
 }
 
 void H1Client::note_refusal(const http::ParseError& error) {
-  host_.counters().add(admin::count_for_refusal(error.status));
+  host().counters().add(admin::count_for_refusal(error.status));
 }
 
 void H1Client::refuse(const http::ParseError& error) {
@@ -261,48 +218,36 @@ void H1Client::refuse(const http::ParseError& error) {
   answer_and_linger(error.status, error.reason);
 }
 
-ClientInfo H1Client::client_info() const {
-  const tls::SessionInfo tls = transport_.tls_info();
-  return {.peer = peer_,
-          .peer_ip = peer_ip_,
-          .listener = settings_->listener,
-          .is_tls = transport_.is_tls(),
-          .trusted = settings_->trusts(peer_),
-          .tls_version = tls.version,
-          .tls_cipher = tls.cipher,
-          .fd = transport_.fd()};
-}
-
 // An answer to what never became a request.
 void H1Client::answer_and_linger(int status, std::string_view reason) {
   http::ErrorResponse response = http::error_response(status, reason);
   http::ClientFraming framing{.body = response.head.body, .keep_alive = false};
-  framing.date = host_.http_date();
-  std::string& out = host_.scratch();
+  framing.date = host().http_date();
+  std::string& out = host().scratch();
   out.clear();
   http::write_own_response(out, response.head, framing);
   out.append(response.body);
-  write(as_bytes(out));
-  turn_->client = client_info();
-  service_.on_refused(turn_->head, turn_->client, status, reason);
-  linger();
+  connection_.write(as_bytes(out));
+  turn_->client = connection_.client_info();
+  connection_.service().on_refused(turn_->head, turn_->client, status, reason);
+  connection_.linger();
 }
 
 void H1Client::keep_read_ahead(Bytes bytes) {
-  if (state_ == State::lingering || state_ == State::closing) return;
+  if (state_ == State::done) return;
   if (!read_ahead_) read_ahead_ = std::make_unique<ReadAhead>();
   read_ahead_->bytes.append(as_text(bytes));
-  if (read_ahead_->left() > kReadAheadBytesMax) transport_.pause();
+  if (read_ahead_->left() > kReadAheadBytesMax) connection_.transport().pause();
 }
 
 // --- Responses ----------------------------------------------------------------------------------
 
 void H1Client::send_interim(const http::ResponseHead& head) {
   if (turn_->head.version == http::Version::http_1_0) return;
-  std::string& out = host_.scratch();
+  std::string& out = host().scratch();
   out.clear();
   http::write_forwarded_response(out, head, http::ClientFraming{});
-  write(as_bytes(out));
+  connection_.write(as_bytes(out));
 }
 
 void H1Client::send_head(const http::ResponseHead& head, Author author) {
@@ -311,75 +256,71 @@ void H1Client::send_head(const http::ResponseHead& head, Author author) {
   turn.head_sent = true;
   // An error that comes before the request is whole ends the connection: the rest isn't wanted.
   const bool rest_unwanted = !turn.request_done && head.status >= 400;
-  const bool wanted = !last_request_ && !host_.draining() && !rest_unwanted &&
+  const bool wanted = !last_request_ && !host().draining() && !rest_unwanted &&
                       (author == Author::server || head.keep_alive);
-  turn.framing = http::frame_for_client(turn.head, head, wanted, host_.http_date());
+  turn.framing = http::frame_for_client(turn.head, head, wanted, host().http_date());
   if (!turn.framing.keep_alive) last_request_ = true;
-  std::string& out = host_.scratch();
+  std::string& out = host().scratch();
   out.clear();
   if (author == Author::server) {
     http::write_forwarded_response(out, head, turn.framing);
   } else {
     http::write_own_response(out, head, turn.framing);
   }
-  write(as_bytes(out));
+  connection_.write(as_bytes(out));
 }
 
 void H1Client::send_body(Bytes bytes) {
-  write_body_piece(bytes, turn_->framing.body.kind, host_.scratch(),
-                   [this](Bytes part) { write(part); });
+  write_body_piece(bytes, turn_->framing.body.kind, host().scratch(),
+                   [this](Bytes part) { connection_.write(part); });
 }
 
 void H1Client::send_end(const http::Fields& trailers) {
-  write_body_end(trailers, turn_->framing.body.kind, host_.scratch(),
-                 [this](Bytes part) { write(part); });
+  write_body_end(trailers, turn_->framing.body.kind, host().scratch(),
+                 [this](Bytes part) { connection_.write(part); });
   turn_->response_done = true;
-  host_.loop().defer(*this);
+  host().loop().defer(*this);
 }
 
 // The cut must not pass for the end: where only the connection's end marks it, a reset does.
 void H1Client::abort() {
   turn_->response_done = true;
-  const bool end_would_look_complete =
-      turn_->framing.body.kind == BodyLength::Kind::until_close && !transport_.is_tls();
-  close(end_would_look_complete ? io::Socket::Ending::reset : io::Socket::Ending::orderly);
-}
-
-void H1Client::write(Bytes bytes) {
-  host_.counters().add(Count::client_bytes_sent, bytes.size());
-  transport_.write(bytes);
+  const bool end_would_look_complete = turn_->framing.body.kind == BodyLength::Kind::until_close &&
+                                       !connection_.transport().is_tls();
+  connection_.close(end_would_look_complete ? io::Socket::Ending::reset
+                                            : io::Socket::Ending::orderly);
 }
 
 void H1Client::pause_request() {
   if (turn_->paused || turn_->request_done) return;
   turn_->paused = true;
-  transport_.pause();
+  connection_.transport().pause();
 }
 
 void H1Client::resume_request() {
   if (!turn_->paused) return;
   turn_->paused = false;
-  transport_.resume();
+  connection_.transport().resume();
 }
 
 void H1Client::notify_when_writable() {
-  transport_.notify_when_below(
-      static_cast<std::uint32_t>(settings_->limits.stream_buffer_bytes / 2));
+  connection_.transport().notify_when_below(
+      static_cast<std::uint32_t>(settings().limits.stream_buffer_bytes / 2));
 }
 
 void H1Client::run_deferred() {
   if (state_ != State::exchanging || !turn_->response_done) return;
-  if (last_request_ || (ended_ && !read_ahead_)) {
-    linger();
+  if (last_request_ || (connection_.client_ended() && !read_ahead_)) {
+    connection_.linger();
   } else if (!turn_->request_done) {
     // Answered early: the rest is read and dropped, within bounds.
     resume_request();
-    arm(settings_->timeouts.stream);
-  } else if (transport_.buffered() > settings_->limits.stream_buffer_bytes) {
+    connection_.arm(settings().timeouts.stream);
+  } else if (connection_.transport().buffered() > settings().limits.stream_buffer_bytes) {
     // No further request before the client has taken most of its answers.
-    transport_.pause();
+    connection_.transport().pause();
     notify_when_writable();
-    wait_for_output();
+    connection_.wait_for_output();
   } else {
     end_turn();
   }
@@ -388,111 +329,31 @@ void H1Client::run_deferred() {
 void H1Client::end_turn() {
   become_idle();
   if (read_ahead_) take_read_ahead();
-  if (state_ == State::idle && ended_) linger();
+  if (state_ == State::idle && connection_.client_ended()) connection_.linger();
   // Nothing more is read before what was read has been used.
   const bool paused = turn_ && turn_->paused;
-  if (!read_ahead_ && !paused) transport_.resume();
+  if (!read_ahead_ && !paused) connection_.transport().resume();
 }
 
 void H1Client::take_read_ahead() {
   auto ahead = std::move(read_ahead_);
   ahead->used += take(as_bytes(ahead->bytes).subspan(ahead->used));
-  const bool goes_on = state_ != State::lingering && state_ != State::closing;
-  if (ahead->left() > 0 && goes_on) read_ahead_ = std::move(ahead);
+  if (ahead->left() > 0 && state_ != State::done) read_ahead_ = std::move(ahead);
 }
 
 // --- Between and after requests -----------------------------------------------------------------
 
 void H1Client::become_idle() {
-  if (turn_ && turn_->streaming) transport_.set_streaming(false);
+  if (turn_ && turn_->streaming) connection_.transport().set_streaming(false);
   turn_.reset();
   state_ = State::idle;
-  transport_.note_idle();
-  if (!read_ahead_) transport_.resume();
+  connection_.transport().note_idle();
+  if (!read_ahead_) connection_.transport().resume();
   if (last_request_) {
-    linger();
+    connection_.linger();
     return;
   }
-  arm(settings_->timeouts.idle);
-}
-
-void H1Client::linger() {
-  if (state_ == State::lingering || state_ == State::closing) return;
-  drop_handler();
-  state_ = State::lingering;
-  turn_.reset();
-  read_ahead_.reset();
-  transport_.finish();
-  transport_.resume();
-  transport_.notify_when_below(0);
-  if (transport_.buffered() > 0) {
-    wait_for_output();
-  } else if (ended_ && !transport_.is_tls()) {
-    close(io::Socket::Ending::orderly);
-  } else {
-    arm(kLingerTime);  // a close_notify may still be on its way
-  }
-}
-
-// The client has timeouts.stream to take some of what is unsent, again and again.
-void H1Client::wait_for_output() {
-  unsent_ = transport_.buffered();
-  arm(settings_->timeouts.stream);
-}
-
-bool H1Client::output_moves() {
-  if (transport_.buffered() >= unsent_) return false;
-  wait_for_output();
-  return true;
-}
-
-void H1Client::close(io::Socket::Ending ending) {
-  if (state_ == State::closing) return;
-  drop_handler();
-  state_ = State::closing;
-  timer_.cancel();
-  transport_.terminate(ending);
-}
-
-void H1Client::drop_handler() {
-  if (!turn_ || !turn_->handler || turn_->response_done) return;
-  turn_->response_done = true;
-  turn_->handler->on_client_gone();
-}
-
-void H1Client::on_timer() {
-  switch (state_) {
-    case State::handshaking:
-      host_.counters().add(Count::timeout_tls_handshake);
-      host_.counters().listeners[settings_->listener_slot].tls_failed.add();
-      close(io::Socket::Ending::orderly);
-      break;
-    case State::idle:
-      linger();
-      break;
-    case State::reading:
-      host_.counters().add(Count::timeout_request_head);
-      answer_and_linger(408, "the request's head did not come in time");
-      break;
-    case State::lingering:
-      if (transport_.buffered() == 0) {
-        close(io::Socket::Ending::orderly);
-      } else if (!output_moves()) {
-        host_.counters().add(Count::timeout_stream);
-        close(io::Socket::Ending::reset);
-      }
-      break;
-    case State::exchanging:  // after the response; until then the handler has timers of its own
-      if (!turn_->request_done) {
-        linger();
-      } else if (!output_moves()) {
-        host_.counters().add(Count::timeout_stream);
-        close(io::Socket::Ending::reset);
-      }
-      break;
-    case State::closing:
-      break;
-  }
+  connection_.arm(settings().timeouts.idle);
 }
 
 }  // namespace sluice::proxy

@@ -117,7 +117,7 @@ bool Reactor::accepted(int fd, const std::shared_ptr<const ConnectionSettings>& 
     return false;
   }
   ++client_count_;
-  auto client = std::make_unique<H1Client>(*this, settings, service);
+  auto client = std::make_unique<ClientConnection>(*this, settings, service);
   clients_.push_back(*client);
   client.release()->accept(fd);  // frees itself when closed
   return true;
@@ -131,12 +131,12 @@ void Reactor::client_closed() {
 void Reactor::drain() {
   draining_ = true;
   while (!acceptors_.empty()) stop_listening(acceptors_.begin()->first);
-  clients_.for_each([](H1Client& client) { client.drain(); });
+  clients_.for_each([](ClientConnection& client) { client.drain(); });
 }
 
 void Reactor::cut_clients() {
   cut_ = true;
-  clients_.for_each([](H1Client& client) { client.cut(); });
+  clients_.for_each([](ClientConnection& client) { client.cut(); });
 }
 
 void Reactor::join() {

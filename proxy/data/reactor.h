@@ -11,9 +11,9 @@
 #include <memory>
 #include <string>
 
+#include "proxy/data/client_connection.h"
 #include "proxy/data/connection_host.h"
 #include "proxy/data/connection_settings.h"
-#include "proxy/data/h1_client.h"
 #include "proxy/http/http_date.h"
 #include "proxy/io/file_descriptor.h"
 #include "proxy/io/loop.h"
@@ -109,7 +109,7 @@ class Reactor final : public ConnectionHost {
   http::DateCache date_;
   std::string scratch_;
   std::map<std::string, Acceptor*> acceptors_;
-  base::IntrusiveList<H1Client, ClientListTag> clients_;
+  base::IntrusiveList<ClientConnection, ClientListTag> clients_;
   std::size_t client_count_ = 0;
   bool draining_ = false;
   bool cut_ = false;  // nobody is let in any more

@@ -1,0 +1,265 @@
+#include "proxy/data/client_connection.h"
+
+#include <algorithm>
+
+#include "proxy/data/h1_client.h"
+#include "proxy/data/h2_client.h"
+
+namespace sluice::proxy {
+namespace {
+
+using admin::Count;
+
+std::unique_ptr<ClientProtocol> make_protocol(ClientConnection& connection,
+                                              conf::HttpVersion version) {
+  if (version == conf::HttpVersion::http2) return std::make_unique<H2Client>(connection);
+  return std::make_unique<H1Client>(connection);
+}
+
+}  // namespace
+
+ClientConnection::ClientConnection(ConnectionHost& host,
+                                   std::shared_ptr<const ConnectionSettings> settings,
+                                   Service& service)
+    : host_(host),
+      service_(service),
+      settings_(std::move(settings)),
+      transport_(host.loop(), *this),
+      timer_(io::Timer::calling<&ClientConnection::on_timer>(this)) {
+}
+
+ClientConnection::~ClientConnection() = default;
+
+admin::ListenerCounters& ClientConnection::listener_counters() {
+  return host_.counters().listeners[settings_->listener_slot];
+}
+
+void ClientConnection::accept(int fd) {
+  peer_ = host_.loop().ring().peer_address(fd);
+  if (settings_->tells_local_address) local_ = host_.loop().ring().local_address(fd);
+  if (peer_.family != Address::Family::unix_path) peer_ip_ = peer_.ip_to_string();
+  listener_counters().accepted.add();
+  transport_.accept(fd, settings_->tls.get());
+  if (settings_->tls) {
+    arm(settings_->timeouts.tls_handshake);
+  } else {
+    begin_choosing();
+  }
+}
+
+// Before the first request: what comes next is an idle connection that ends.
+void ClientConnection::drain() {
+  if (draining_) return;
+  draining_ = true;
+  if (state_ == State::choosing && preface_bytes_ == 0) linger();
+  if (state_ == State::serving) protocol_->drain();
+}
+
+void ClientConnection::cut() {
+  if (state_ != State::closing) close(io::Socket::Ending::reset);
+}
+
+ClientInfo ClientConnection::client_info() const {
+  const tls::SessionInfo tls = transport_.tls_info();
+  return {.peer = peer_,
+          .local = local_,
+          .peer_ip = peer_ip_,
+          .listener = settings_->listener,
+          .is_tls = transport_.is_tls(),
+          .trusted = settings_->trusts(peer_),
+          .forwarded = settings_->forwarded,
+          .tls_version = tls.version,
+          .tls_cipher = tls.cipher,
+          .stream_buffer_bytes = settings_->limits.stream_buffer_bytes,
+          .fd = transport_.fd()};
+}
+
+void ClientConnection::arm(Duration after) {
+  host_.loop().timers().arm(timer_, host_.loop().now() + after);
+}
+
+void ClientConnection::disarm() {
+  timer_.cancel();
+}
+
+void ClientConnection::write(Bytes bytes) {
+  host_.counters().add(Count::client_bytes_sent, bytes.size());
+  transport_.write(bytes);
+}
+
+// --- Which HTTP it will be ----------------------------------------------------------------------
+
+void ClientConnection::begin_choosing() {
+  if (!settings_->http2) return serve(conf::HttpVersion::http1, {});
+  if (!settings_->http1) return serve(conf::HttpVersion::http2, {});
+  state_ = State::choosing;
+  arm(host_.draining() ? settings_->timeouts.request_head : settings_->timeouts.idle);
+}
+
+void ClientConnection::choose(Bytes bytes) {
+  const std::string_view wanted = kHttp2Preface.substr(preface_bytes_);
+  const std::string_view text = as_text(bytes.first(std::min(bytes.size(), wanted.size())));
+  if (!wanted.starts_with(text)) return serve(conf::HttpVersion::http1, bytes);
+  if (text.size() == wanted.size()) return serve(conf::HttpVersion::http2, bytes);
+  if (preface_bytes_ == 0) arm(settings_->timeouts.request_head);
+  preface_bytes_ += static_cast<std::uint8_t>(text.size());
+}
+
+// `first` has come already, and preface_bytes_ before it.
+void ClientConnection::serve(conf::HttpVersion version, Bytes first) {
+  if (draining_ && preface_bytes_ == 0) return linger();
+  state_ = State::serving;
+  protocol_ = make_protocol(*this, version);
+  // What is left of the protocol when it is done takes further bytes and drops them.
+  if (preface_bytes_ > 0) protocol_->on_data(as_bytes(kHttp2Preface.substr(0, preface_bytes_)));
+  if (protocol_ && !first.empty()) protocol_->on_data(first);
+  if (protocol_ && draining_) protocol_->drain();
+}
+
+// --- From the socket ----------------------------------------------------------------------------
+
+void ClientConnection::on_open() {
+  listener_counters().tls_handshakes.add();
+  const tls::SessionInfo tls = transport_.tls_info();
+  if (tls.resumed) listener_counters().tls_resumed.add();
+  const bool wants_http2 = tls.alpn == "h2";
+  // A client that offers nothing by ALPN speaks HTTP/1 (RFC 9113 §3.2).
+  if (!wants_http2 && !settings_->http1) return linger();
+  serve(wants_http2 ? conf::HttpVersion::http2 : conf::HttpVersion::http1, {});
+}
+
+void ClientConnection::on_data(Bytes bytes) {
+  host_.counters().add(Count::client_bytes_received, bytes.size());
+  if (state_ == State::choosing)
+    choose(bytes);
+  else if (state_ == State::serving)
+    protocol_->on_data(bytes);
+}
+
+void ClientConnection::on_end(bool clean) {
+  ended_ = true;
+  switch (state_) {
+    case State::handshaking:
+      listener_counters().tls_failed.add();
+      close(io::Socket::Ending::orderly);
+      break;
+    case State::proxy_header:
+    case State::choosing:
+      close(io::Socket::Ending::orderly);
+      break;
+    case State::serving:
+      protocol_->on_end(clean);
+      break;
+    case State::lingering:
+      if (transport_.buffered() == 0) close(io::Socket::Ending::orderly);
+      break;
+    case State::closing:
+      break;
+  }
+}
+
+void ClientConnection::on_failure(Transport::Failure failure) {
+  if (state_ == State::closing) return;
+  if (failure == Transport::Failure::tls) {
+    if (state_ == State::handshaking) listener_counters().tls_failed.add();
+    linger();  // the alert goes out first
+    return;
+  }
+  close(io::Socket::Ending::orderly);
+}
+
+void ClientConnection::on_writable() {
+  if (state_ == State::serving) {
+    protocol_->on_writable();
+  } else if (state_ == State::lingering) {
+    if (ended_) {
+      close(io::Socket::Ending::orderly);
+    } else {
+      arm(kLingerTime);
+    }
+  }
+}
+
+void ClientConnection::on_closed() {
+  listener_counters().closed.add();
+  timer_.cancel();
+  base::ListNode<ClientListTag>::unlink();
+  host_.client_closed();
+  host_.loop().retire(std::unique_ptr<io::Retired>(this));
+}
+
+// --- The end ------------------------------------------------------------------------------------
+
+void ClientConnection::linger() {
+  if (state_ == State::lingering || state_ == State::closing) return;
+  state_ = State::lingering;
+  detach();
+  transport_.finish();
+  transport_.resume();
+  transport_.notify_when_below(0);
+  if (transport_.buffered() > 0) {
+    wait_for_output();
+  } else if (ended_ && !transport_.is_tls()) {
+    close(io::Socket::Ending::orderly);
+  } else {
+    arm(kLingerTime);  // a close_notify may still be on its way
+  }
+}
+
+void ClientConnection::close(io::Socket::Ending ending) {
+  if (state_ == State::closing) return;
+  state_ = State::closing;
+  detach();
+  timer_.cancel();
+  transport_.terminate(ending);
+}
+
+void ClientConnection::detach() {
+  if (!protocol_) return;
+  const auto protocol = protocol_.get();
+  host_.loop().retire(std::move(protocol_));
+  protocol->on_detached();
+}
+
+void ClientConnection::wait_for_output() {
+  unsent_ = transport_.buffered();
+  arm(settings_->timeouts.stream);
+}
+
+bool ClientConnection::output_moves() {
+  if (transport_.buffered() >= unsent_) return false;
+  wait_for_output();
+  return true;
+}
+
+void ClientConnection::on_timer() {
+  switch (state_) {
+    case State::handshaking:
+      host_.counters().add(Count::timeout_tls_handshake);
+      listener_counters().tls_failed.add();
+      close(io::Socket::Ending::orderly);
+      break;
+    case State::choosing:
+      if (preface_bytes_ == 0) return linger();
+      // Slow, whichever it was to be: HTTP/1 has an answer to that.
+      serve(conf::HttpVersion::http1, {});
+      if (protocol_) protocol_->on_timer();
+      break;
+    case State::serving:
+      protocol_->on_timer();
+      break;
+    case State::lingering:
+      if (transport_.buffered() == 0) {
+        close(io::Socket::Ending::orderly);
+      } else if (!output_moves()) {
+        host_.counters().add(Count::timeout_stream);
+        close(io::Socket::Ending::reset);
+      }
+      break;
+    case State::proxy_header:
+    case State::closing:
+      break;
+  }
+}
+
+}  // namespace sluice::proxy
