@@ -391,7 +391,8 @@ void Session::flush(Output& output) {
 }
 
 bool Session::wants_flush() const {
-  return !state_->lost && nghttp2_session_want_write(state_->nghttp2) != 0;
+  if (state_->lost) return false;
+  return !state_->last_words.empty() || nghttp2_session_want_write(state_->nghttp2) != 0;
 }
 
 void Session::deliver() {

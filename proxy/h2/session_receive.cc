@@ -158,7 +158,7 @@ void SessionState::on_frame_whole() {
   first_frame_whole = true;
   if (frame_data_taken > 0) budget.on_data_taken(frame_data_taken);
   if (in_section || failed || lost || !std::exchange(frames_queued, false)) return;
-  if (!is_alive()) fail(ErrorCode::protocol_error, "HTTP/2 protocol violated");
+  if (!is_alive()) take_last_words();
 }
 
 // nghttp2 ends a session by a GOAWAY of its own for some violations, and tells only who sends it.
@@ -167,6 +167,17 @@ bool SessionState::is_alive() {
   static constexpr std::array<std::uint8_t, FrameHeader::kBytes> kProbe{0, 0, 0, kProbeFrameType};
   probe_seen = false;
   return nghttp2_session_mem_recv(nghttp2, kProbe.data(), kProbe.size()) >= 0 && probe_seen;
+}
+
+// nghttp2's GOAWAY, which tells the code, and what it has queued before it: bounded by the budget.
+void SessionState::take_last_words() {
+  const std::uint8_t* data = nullptr;
+  while (true) {
+    const ssize_t size = nghttp2_session_mem_send(nghttp2, &data);
+    if (size <= 0) break;
+    last_words.append(reinterpret_cast<const char*>(data), static_cast<std::size_t>(size));
+  }
+  fail(ErrorCode::protocol_error, kViolated);  // says nothing new where the GOAWAY was seen
 }
 
 // --- Field sections -----------------------------------------------------------------------------
@@ -342,6 +353,8 @@ void SessionState::on_invalid_frame(const nghttp2_frame& frame, int error) {
     spend(budget.on_reset(now));
     return;
   }
+  // Of other frames, whatever stream they name, the connection dies.
+  if (frame.hd.type != NGHTTP2_HEADERS && frame.hd.type != NGHTTP2_WINDOW_UPDATE) return;
   StreamState* const stream = stream_of(frame.hd.stream_id);
   if (!stream || stream->closing) return;
   const bool request = server() && !stream->final_head_seen;

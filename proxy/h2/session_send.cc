@@ -136,9 +136,9 @@ void SessionState::on_frame_sent(const nghttp2_frame& frame) {
       }
       break;
     case NGHTTP2_GOAWAY:
-      // Of nghttp2's own, for something that is_alive() hasn't found out yet.
+      // nghttp2's own.
       if (frame.goaway.error_code != NGHTTP2_NO_ERROR && !go_away_submitted) {
-        fail(static_cast<ErrorCode>(frame.goaway.error_code), "HTTP/2 protocol violated");
+        fail(static_cast<ErrorCode>(frame.goaway.error_code), kViolated);
       }
       break;
     default:
@@ -171,6 +171,7 @@ void SessionState::on_frame_not_sent(const nghttp2_frame& frame) {
 void SessionState::flush(Output& out) {
   if (lost) return;
   settle_failure();
+  if (!last_words.empty()) out.write(as_bytes(std::exchange(last_words, {})));
   output = &out;
   while (out.has_room()) {
     const std::uint8_t* data = nullptr;

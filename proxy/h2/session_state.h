@@ -86,6 +86,9 @@ struct StreamState final : Stream,
   http::Fields trailers;  // to send behind the queue
 };
 
+// Of a session that nghttp2 has ended.
+inline constexpr std::string_view kViolated = "HTTP/2 protocol violated";
+
 // The streams that ended last, to tell late frames of theirs from ones that come too late.
 class RecentStreams {
  public:
@@ -120,6 +123,7 @@ struct SessionState {
   void feed(Bytes bytes);
   void on_frame_whole();
   bool is_alive();
+  void take_last_words();
   void on_begin_section(const nghttp2_frame& frame);
   void on_field(std::string_view name, std::string_view value);
   void on_section(const nghttp2_frame& frame);
@@ -204,6 +208,7 @@ struct SessionState {
   Output* output = nullptr;        // during flush()
   std::vector<nghttp2_nv> fields;  // during submit_…()
 
+  std::string last_words;  // frames that go out before anything else
   std::string_view failure;
   ErrorCode failure_code = ErrorCode::no_error;
   bool failed = false;

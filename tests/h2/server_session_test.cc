@@ -1,0 +1,571 @@
+// A session that serves: requests in, responses out, and what each kind of wrong input comes to.
+#include <gmock/gmock.h>
+
+#include <string>
+#include <vector>
+
+#include "tests/h2/endpoint.h"
+
+namespace sluice::h2 {
+namespace {
+
+namespace wire = harness::h2;
+using std::string_literals::operator""s;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using Pairs = std::vector<std::pair<std::string, std::string>>;
+
+Fields request_with(const Pairs& more, std::string method = "GET") {
+  Fields fields = get_request();
+  fields.lines[0].second = std::move(method);
+  for (const auto& [name, value] : more) fields.add(name, value);
+  return fields;
+}
+
+std::string get(std::uint32_t id, const Pairs& more = {}) {
+  return wire::headers(id, request_with(more), true);
+}
+
+std::string post(std::uint32_t id, const Pairs& more = {}) {
+  return wire::headers(id, request_with(more, "POST"), false);
+}
+
+TEST(H2Server, RequestIsHeardAndAnswered) {
+  Endpoint server;
+  server.greet();
+  EXPECT_TRUE(server.take(get(1, {{"accept", "*/*"}})));
+  EXPECT_EQ(server.events(), "request 1 GET / at 'h' body none [accept|*/*] complete");
+  server.answer(1, "hello");
+  server.settle();
+  EXPECT_THAT(server.frames(), ElementsAre("HEADERS 1 [:status|200]", "DATA 1 'hello' end"));
+  EXPECT_EQ(server.events(), "closed 1 whole");
+  EXPECT_EQ(server.session.streams(), 0u);
+}
+
+TEST(H2Server, GreetsWithItsSettings) {
+  Options options = Endpoint::server_options();
+  options.streams_max = 7;
+  options.stream_window_bytes = 70'000;
+  options.connection_window_bytes = 200'000;
+  options.head_limits.head_bytes = 5000;
+  Endpoint server(options);
+  server.settle();
+  wire::FrameReader reader;
+  reader.add(server.raw_frames());
+  const auto settings = reader.next();
+  ASSERT_TRUE(settings && settings->type == wire::kSettings);
+  std::map<std::uint32_t, std::uint32_t> values;
+  for (std::size_t at = 0; at < settings->payload.size(); at += 6) {
+    values[wire::number_at(std::string(2, '\0') + settings->payload.substr(at, 2))] =
+        wire::number_at(settings->payload, at + 2);
+  }
+  EXPECT_THAT(values, testing::UnorderedElementsAre(testing::Pair(wire::kMaxConcurrentStreams, 7),
+                                                    testing::Pair(wire::kInitialWindowSize, 70'000),
+                                                    testing::Pair(wire::kMaxHeaderListSize, 5000),
+                                                    testing::Pair(wire::kEnableConnectProtocol, 1),
+                                                    testing::Pair(9, 1)));
+  const auto update = reader.next();
+  ASSERT_TRUE(update && update->type == wire::kWindowUpdate);
+  EXPECT_EQ(wire::number_at(update->payload), 200'000u - 65'535u);
+}
+
+TEST(H2Server, BodyAndTrailersAreHeard) {
+  Endpoint server;
+  server.greet();
+  EXPECT_TRUE(server.take(post(1, {{"content-length", "10"}}) + wire::data(1, "01234") +
+                          wire::data(1, "56789") +
+                          wire::headers(1, fields_of({{"x-sum", "abc"}}), true)));
+  EXPECT_EQ(server.events(),
+            "request 1 POST / at 'h' body 10 [content-length|10]\ndata 1 0123456789\nend 1 "
+            "[x-sum|abc]");
+}
+
+TEST(H2Server, EmptyBodyEndsByAnEmptyFrame) {
+  Endpoint server;
+  server.greet();
+  EXPECT_TRUE(server.take(post(1) + wire::data(1, "", true)));
+  EXPECT_EQ(server.events(), "request 1 POST / at 'h' body open \nend 1");
+}
+
+TEST(H2Server, InterimResponsesAndTrailersGoOut) {
+  Endpoint server;
+  server.greet();
+  server.take(get(1));
+  Stream& stream = *server.stream(1).stream;
+  stream.send_interim(section_of({{":status", "103"}, {"link", "</a>"}}));
+  stream.send_response(section_of({{":status", "200"}}), false);
+  stream.send_data(as_bytes("body"));
+  http::Fields trailers;
+  trailers.append("Grpc-Status", "0");
+  stream.send_end(trailers);
+  server.settle();
+  EXPECT_THAT(server.frames(),
+              ElementsAre("HEADERS 1 [:status|103] [link|</a>]", "HEADERS 1 [:status|200]",
+                          "DATA 1 'body'", "HEADERS 1 [grpc-status|0] end"));
+  EXPECT_EQ(server.session.streams(), 0u);
+}
+
+TEST(H2Server, TrailersWithoutABodyNeedNoData) {
+  Endpoint server;
+  server.greet();
+  server.take(get(1));
+  Stream& stream = *server.stream(1).stream;
+  stream.send_response(section_of({{":status", "200"}}), false);
+  server.settle();
+  http::Fields trailers;
+  trailers.append("grpc-status", "0");
+  stream.send_end(trailers);
+  server.settle();
+  EXPECT_THAT(server.frames(),
+              ElementsAre("HEADERS 1 [:status|200]", "HEADERS 1 [grpc-status|0] end"));
+}
+
+TEST(H2Server, ResponseWithoutBodyEndsWithItsHead) {
+  Endpoint server;
+  server.greet();
+  server.take(get(1));
+  server.answer(1, "", "204");
+  server.settle();
+  EXPECT_THAT(server.frames(), ElementsAre("HEADERS 1 [:status|204] end"));
+}
+
+TEST(H2Server, EarlyAnswerCutsTheRestOfTheRequest) {
+  Endpoint server;
+  server.greet();
+  server.take(post(1) + wire::data(1, "some"));
+  server.answer(1, "no", "413");
+  server.settle();
+  EXPECT_THAT(server.frames(),
+              ElementsAre("HEADERS 1 [:status|413]", "DATA 1 'no' end", "RST_STREAM 1 NO_ERROR"));
+  EXPECT_THAT(server.events(), HasSubstr("closed 1 whole"));
+  // What was on its way is dropped, trailers too, and the connection goes on.
+  EXPECT_TRUE(server.take(wire::data(1, "more") + wire::headers(1, fields_of({{"x", "y"}}), true) +
+                          get(3)));
+  EXPECT_EQ(server.events(), "request 3 GET / at 'h' body none  complete");
+}
+
+TEST(H2Server, ATunnelEndsWithTheServersHalf) {
+  Endpoint server;
+  server.greet();
+  const Fields connect = fields_of({{":method", "CONNECT"},
+                                    {":protocol", "websocket"},
+                                    {":scheme", "https"},
+                                    {":authority", "h"},
+                                    {":path", "/chat"}});
+  server.take(wire::headers(1, connect, false) + wire::data(1, "early"));
+  EXPECT_EQ(server.events(), "request 1 GET /chat at 'h' body tunnel to websocket \ndata 1 early");
+  Stream& stream = *server.stream(1).stream;
+  stream.send_response(section_of({{":status", "200"}}), false);
+  stream.send_data(as_bytes("from server"));
+  stream.send_end({});
+  server.settle();
+  EXPECT_THAT(server.frames(), ElementsAre("HEADERS 1 [:status|200]", "DATA 1 'from server' end",
+                                           "RST_STREAM 1 NO_ERROR"));
+  EXPECT_TRUE(server.take(wire::data(1, "late", true)));
+  EXPECT_EQ(server.events(), "closed 1 whole");
+}
+
+TEST(H2Server, ATunnelOutlivesTheClientsHalf) {
+  Endpoint server;
+  server.greet();
+  const Fields connect = fields_of({{":method", "CONNECT"}, {":authority", "db:5432"}});
+  server.take(wire::headers(1, connect, false));
+  Stream& stream = *server.stream(1).stream;
+  stream.send_response(section_of({{":status", "200"}}), false);
+  EXPECT_TRUE(server.take(wire::data(1, "question", true)));
+  stream.send_data(as_bytes("answer"));
+  stream.send_end({});
+  server.settle();
+  EXPECT_THAT(server.frames(), ElementsAre("HEADERS 1 [:status|200]", "DATA 1 'answer' end"));
+  EXPECT_THAT(server.events(), HasSubstr("data 1 question\nend 1\nclosed 1 whole"));
+}
+
+TEST(H2Server, KnowsWhetherAHeadIsPending) {
+  Endpoint server;
+  EXPECT_TRUE(server.session.head_pending());
+  server.greet();
+  EXPECT_FALSE(server.session.head_pending());
+  const std::string text = get(1);
+  for (std::size_t at = 0; at + 1 < text.size(); ++at) {
+    server.take(std::string_view(text).substr(at, 1));
+    EXPECT_EQ(server.session.head_pending(), at + 1 >= 9) << at;
+  }
+  server.take(std::string_view(text).substr(text.size() - 1));
+  EXPECT_FALSE(server.session.head_pending());
+  server.take(wire::frame(wire::kHeaders, 0, 3, wire::section(get_request())));
+  EXPECT_TRUE(server.session.head_pending());
+  server.take(wire::frame(wire::kContinuation, 4, 3, ""));
+  EXPECT_FALSE(server.session.head_pending());
+}
+
+TEST(H2Server, ARefusedTunnelIsCutLikeAnyRequest) {
+  Endpoint server;
+  server.greet();
+  server.take(
+      wire::headers(1, fields_of({{":method", "CONNECT"}, {":authority", "db:5432"}}), false));
+  server.answer(1, "", "405");
+  server.settle();
+  EXPECT_THAT(server.frames(), ElementsAre("HEADERS 1 [:status|405] end", "RST_STREAM 1 NO_ERROR"));
+}
+
+// --- Refusals -----------------------------------------------------------------------------------
+
+// What came out but for what says nothing of the verdict.
+std::string outcome(Endpoint& server) {
+  std::string out;
+  for (const std::string& told : server.frames()) {
+    if (told.starts_with("WINDOW_UPDATE") || told.starts_with("SETTINGS")) continue;
+    out += (out.empty() ? "" : "; ") + told;
+  }
+  return out;
+}
+
+struct Case {
+  std::string bytes;
+  std::string out;
+  std::string heard;  // a part of what handlers heard
+};
+
+// What handlers heard but for data: of a body that breaks off more or less may have been handed on.
+std::string without_data(const std::string& events) {
+  std::string kept;
+  for (std::size_t at = 0; at < events.size();) {
+    const std::size_t end = std::min(events.find('\n', at), events.size());
+    const std::string line = events.substr(at, end - at);
+    if (!line.starts_with("data ")) kept += line + "\n";
+    at = end + 1;
+  }
+  return kept;
+}
+
+// However the input is cut, the same comes out, and the same is heard.
+void expect_case(const Case& c) {
+  const auto run = [&](const std::vector<std::string_view>& pieces) {
+    Endpoint server;
+    server.greet();
+    for (const std::string_view piece : pieces) server.take(piece);
+    return outcome(server) + "\n" + without_data(server.events());
+  };
+  const std::string_view text = c.bytes;
+  const std::string whole = run({text});
+  EXPECT_THAT(whole, testing::StartsWith(c.out + "\n"));
+  EXPECT_THAT(whole, HasSubstr(c.heard));
+  for (std::size_t cut = 1; cut < text.size(); ++cut) {
+    if (text.size() > 2000 && cut % 97 != 0) continue;
+    ASSERT_EQ(run({text.substr(0, cut), text.substr(cut)}), whole) << cut;
+  }
+  if (text.size() > 2000) return;
+  std::vector<std::string_view> bytes;
+  for (std::size_t at = 0; at < text.size(); ++at) bytes.push_back(text.substr(at, 1));
+  EXPECT_EQ(run(bytes), whole);
+}
+
+TEST(H2ServerRefuses, MalformedHeadsByReset) {
+  const std::string reset = "RST_STREAM 1 PROTOCOL_ERROR";
+  const auto head = [&](const Pairs& more, std::string reason) {
+    return Case{get(1, more), reset, "refused 1 GET / 1 " + reason};
+  };
+  const auto pseudo = [&](std::size_t index, std::string value) {
+    Fields fields = get_request();
+    fields.lines[index].second = std::move(value);
+    return wire::headers(1, fields, true);
+  };
+  Fields late = fields_of({{":method", "GET"}, {":scheme", "https"}, {"a", "b"}, {":path", "/"}});
+  late.add(":authority", "h");
+  const Case cases[] = {
+      head({{"X-Upper", "a"}}, "malformed head"),
+      head({{"", "a"}}, "empty field name"),
+      head({{"a b", "a"}}, "white space in field name"),
+      head({{"a:b", "a"}}, "colon in field name"),
+      head({{"a\0b"s, "a"}}, "bad byte in field name"),
+      head({{"a\r\nb", "a"}}, "bad byte in field name"),
+      head({{"a", "b\r\nc: d"}}, "line end in field value"),
+      head({{"a", "b\0"s}}, "NUL in field value"),
+      head({{"a", "b\x7f"}}, "control byte in field value"),
+      head({{"a", " b"}}, "white space around field value"),
+      head({{"a", "b\t"}}, "white space around field value"),
+      head({{"connection", "close"}}, "malformed head"),
+      head({{"transfer-encoding", "chunked"}}, "malformed head"),
+      head({{"upgrade", "websocket"}}, "malformed head"),
+      head({{"http2-settings", "AAA"}}, "field of an HTTP/1 connection"),
+      head({{"te", "gzip"}}, "malformed head"),
+      head({{":status", "200"}}, "malformed head"),
+      head({{":path", "/"}}, "malformed head"),
+      head({{"content-length", "5"}}, "malformed head"),
+      head({{"content-length", "+5"}}, "malformed head"),
+      {wire::headers(1, late, true), reset, "refused 1 GET"},
+      {pseudo(0, "G T"), reset, "refused 1"},
+      {pseudo(1, "1"), reset, "refused 1"},
+      {pseudo(2, "h\r\nx"), reset, "refused 1"},
+      {pseudo(3, ""), reset, "refused 1"},
+      {pseudo(3, "/a b"), reset, "refused 1"},
+      {pseudo(3, "x"), reset, "refused 1"},
+      {pseudo(3, "*"), reset, "refused 1"},
+      {wire::headers(1, fields_of({{":method", "GET"}}), true), reset, "refused 1"},
+      {wire::headers(1, {}, true), reset, "refused 1"},
+  };
+  for (const Case& c : cases) expect_case(c);
+}
+
+TEST(H2ServerRefuses, TargetsHostsAndLimitsByAnAnswer) {
+  const auto answer = [](std::string status) { return "HEADERS 1 [:status|" + status + "] end"; };
+  const auto path = [](std::string text) { return wire::headers(1, get_request(text), true); };
+  const auto authority = [](std::string text) {
+    Fields fields = get_request();
+    fields.lines[2].second = std::move(text);
+    return wire::headers(1, fields, true);
+  };
+  Pairs many;
+  for (int i = 0; i < 200; ++i) many.emplace_back("cookie", "a");
+  const Case cases[] = {
+      {path("/a#b"), answer("400"), "refused 1 GET /a#b 400 fragment in request target"},
+      {path("/%00"), answer("400"), "400 encoded NUL in request target"},
+      {path("/" + std::string(9000, 'a')), answer("414"), "414 :path too long"},
+      {authority("u@h"), answer("400"), "400 userinfo in :authority"},
+      {authority("h:99999"), answer("400"), "400 malformed port"},
+      {get(1, {{"host", "other"}}), answer("400"), "400 Host differs from :authority"},
+      {get(1, {{"content_length", "5"}}), answer("400"), "400 field name disguises another"},
+      {get(1, {{"expect", "x"}}), answer("417"), "417 unknown expectation"},
+      {get(1, many), answer("431"), "431 too many fields"},
+      {get(1, {{"a", std::string(9000, 'x')}}), answer("431"), "431 field line too long"},
+      {get(1, {{"a", std::string(8000, 'x')},
+               {"b", std::string(8000, 'x')},
+               {"c", std::string(8000, 'x')},
+               {"d", std::string(8000, 'x')},
+               {"e", std::string(8000, 'x')}}),
+       answer("431"), "431 fields too long in all"},
+      {post(1, {{"host", "other"}}), answer("400") + "; RST_STREAM 1 NO_ERROR", "400 Host differs"},
+  };
+  for (const Case& c : cases) expect_case(c);
+}
+
+TEST(H2ServerRefuses, BodiesThatBelieTheirHead) {
+  const std::string reset = "RST_STREAM 1 PROTOCOL_ERROR";
+  const Pairs five{{"content-length", "5"}};
+  const Case cases[] = {
+      {post(1, five) + wire::data(1, "1234", true), reset, "closed 1 PROTOCOL_ERROR by us"},
+      {post(1, five) + wire::data(1, "", true), reset, "closed 1 PROTOCOL_ERROR by us"},
+      {post(1, five) + wire::data(1, "123456", true), reset, "closed 1 PROTOCOL_ERROR by us"},
+      {post(1, five) + wire::data(1, "12345") + wire::data(1, "6"), reset,
+       "closed 1 PROTOCOL_ERROR by us"},
+      {post(1, five) + wire::data(1, "12") + wire::headers(1, fields_of({{"x", "y"}}), true), reset,
+       "closed 1 PROTOCOL_ERROR by us"},
+      {post(1) + wire::headers(1, fields_of({{"x", "y"}}), false), reset,
+       "closed 1 PROTOCOL_ERROR"},
+      {post(1) + wire::headers(1, fields_of({{":path", "/"}}), true), reset,
+       "closed 1 PROTOCOL_ERROR"},
+      {post(1) + wire::headers(1, fields_of({{"host", "x"}}), true), reset,
+       "closed 1 PROTOCOL_ERROR by us: forbidden trailer field"},
+      {post(1) + wire::headers(1, fields_of({{"x", "a\nb"}}), true), reset,
+       "closed 1 PROTOCOL_ERROR by us: line end in field value"},
+  };
+  for (const Case& c : cases) expect_case(c);
+}
+
+TEST(H2ServerRefuses, ConnectionsThatBreakTheProtocol) {
+  const std::string padded = wire::frame(wire::kData, wire::kPadded, 1, "\x0fshort");
+  const std::string unfinished = wire::frame(wire::kHeaders, 0, 1, wire::section(get_request()));
+  const Case cases[] = {
+      {wire::data(0, "x"), "GOAWAY 0 PROTOCOL_ERROR", ""},
+      {wire::data(1, "x"), "GOAWAY 0 PROTOCOL_ERROR", ""},
+      {wire::headers(2, get_request(), true), "GOAWAY 0 PROTOCOL_ERROR", ""},
+      {wire::headers(0, get_request(), true), "GOAWAY 0 PROTOCOL_ERROR", ""},
+      {get(5) + get(3), "GOAWAY 5 PROTOCOL_ERROR", "closed 5 PROTOCOL_ERROR"},
+      {get(1) + wire::data(1, "x"), "GOAWAY 1 STREAM_CLOSED", "request 1"},
+      {get(1) + get(1), "GOAWAY 1 STREAM_CLOSED", "request 1"},
+      {wire::frame(wire::kContinuation, 4, 1, ""), "GOAWAY 0 PROTOCOL_ERROR", ""},
+      {unfinished + wire::frame(wire::kPing, 0, 0, "12345678"), "GOAWAY 1 PROTOCOL_ERROR", ""},
+      {unfinished + wire::frame(wire::kContinuation, 4, 3, ""), "GOAWAY 1 PROTOCOL_ERROR", ""},
+      {wire::frame(wire::kHeaders, 4, 1, "\x40"), "GOAWAY 1 COMPRESSION_ERROR", ""},
+      {wire::frame(wire::kHeaders, 4, 1, "\xff\xff\xff\xff\xff\xff"), "GOAWAY 1 COMPRESSION_ERROR",
+       ""},
+      {wire::frame(wire::kPing, 0, 0, "1234567"), "GOAWAY 0 FRAME_SIZE_ERROR", ""},
+      {wire::frame(wire::kPing, 0, 1, "12345678"), "GOAWAY 0 PROTOCOL_ERROR", ""},
+      {wire::frame(wire::kSettings, 0, 0, "12345"), "GOAWAY 0 FRAME_SIZE_ERROR", ""},
+      {wire::frame(wire::kSettings, 0, 1, ""), "GOAWAY 0 PROTOCOL_ERROR", ""},
+      {wire::frame(wire::kSettings, 1, 0, ""), "GOAWAY 0 PROTOCOL_ERROR", ""},
+      {wire::settings({{wire::kEnablePush, 2}}), "GOAWAY 0 PROTOCOL_ERROR", ""},
+      {wire::settings({{wire::kInitialWindowSize, 0x8000'0000}}), "GOAWAY 0 FLOW_CONTROL_ERROR",
+       ""},
+      {wire::settings({{wire::kMaxFrameSize, 100}}), "GOAWAY 0 PROTOCOL_ERROR", ""},
+      {wire::window_update(0, 0), "GOAWAY 0 PROTOCOL_ERROR", ""},
+      {wire::window_update(0, 0x7fff'ffff), "GOAWAY 0 FLOW_CONTROL_ERROR", ""},
+      {wire::window_update(1, 1), "GOAWAY 0 PROTOCOL_ERROR", ""},
+      {wire::frame(wire::kWindowUpdate, 0, 0, "123"), "GOAWAY 0 FRAME_SIZE_ERROR", ""},
+      {wire::reset(1, 8), "GOAWAY 0 PROTOCOL_ERROR", ""},
+      {wire::reset(0, 8), "GOAWAY 0 PROTOCOL_ERROR", ""},
+      {wire::frame(wire::kPriority, 0, 1, "1234"), "GOAWAY 0 FRAME_SIZE_ERROR", ""},
+      {wire::frame(wire::kPushPromise, 4, 1, "\0\0\0\2"s), "GOAWAY 0 PROTOCOL_ERROR", ""},
+      {post(1) + padded, "GOAWAY 1 PROTOCOL_ERROR", "closed 1 PROTOCOL_ERROR"},
+      {wire::frame(0xee, 0, 0, std::string(16'385, 'x')), "GOAWAY 0 FRAME_SIZE_ERROR", ""},
+      {wire::frame(wire::kGoAway, 0, 1, "\0\0\0\0\0\0\0\0"s), "GOAWAY 0 PROTOCOL_ERROR", ""},
+  };
+  for (const Case& c : cases) expect_case(c);
+}
+
+TEST(H2ServerRefuses, WhatComesBehindTheEndOfAStream) {
+  for (const std::string& late :
+       {wire::data(1, "x"), get(1), wire::headers(1, fields_of({{"x", "y"}}), true)}) {
+    Endpoint server;
+    server.greet();
+    server.take(get(1));
+    server.answer(1, "");
+    server.settle();
+    server.frames();
+    EXPECT_FALSE(server.take(late));
+    EXPECT_THAT(server.frames(), ElementsAre("GOAWAY 1 STREAM_CLOSED"));
+  }
+  // Of streams that the client has reset too.
+  Endpoint server;
+  server.greet();
+  server.take(post(1) + wire::reset(1, 8));
+  EXPECT_FALSE(server.take(wire::data(1, "x")));
+  EXPECT_THAT(server.frames(), ElementsAre("GOAWAY 1 STREAM_CLOSED"));
+}
+
+TEST(H2ServerRefuses, ConnectionsThatAreNotHttp2) {
+  for (const std::string& hello :
+       {"GET / HTTP/1.1\r\nHost: h\r\n\r\n"s, std::string(wire::kPreface) + get(1),
+        std::string(wire::kPreface) + wire::frame(wire::kSettings, wire::kAck, 0)}) {
+    for (const bool bytewise : {false, true}) {
+      Endpoint server;
+      server.settle();
+      server.frames();
+      bool good = true;
+      if (bytewise) {
+        for (const char c : hello) good = server.take(std::string_view(&c, 1)) && good;
+      } else {
+        good = server.take(hello);
+      }
+      EXPECT_FALSE(good);
+      EXPECT_THAT(server.frames(), ElementsAre("GOAWAY 0 PROTOCOL_ERROR"));
+      EXPECT_FALSE(server.session.failure().empty());
+      EXPECT_THAT(server.events(), IsEmpty());
+    }
+  }
+}
+
+TEST(H2Server, UnknownFramesAndSettingsAreIgnored) {
+  Endpoint server;
+  server.greet();
+  EXPECT_TRUE(server.take(wire::frame(0xee, 0xff, 7, "whatever") +
+                          wire::frame(0xfb, 0, 0, "probe") + wire::settings({{0xabcd, 5}}) +
+                          wire::frame(wire::kPriority, 0, 9, "\0\0\0\0\x10"s) + get(1)));
+  EXPECT_THAT(server.events(), HasSubstr("request 1"));
+}
+
+TEST(H2Server, PingIsAnswered) {
+  Endpoint server;
+  server.greet();
+  EXPECT_TRUE(server.take(wire::frame(wire::kPing, 0, 0, "12345678")));
+  EXPECT_THAT(server.frames(), ElementsAre("PING ack"));
+}
+
+TEST(H2Server, StreamsBeyondTheLimitAreRefusedAndTheRestServed) {
+  Options options = Endpoint::server_options();
+  options.streams_max = 2;
+  Endpoint server(options);
+  server.settle();
+  // The client doesn't know the limit yet.
+  server.take(std::string(wire::kPreface) + wire::settings({}) + get(1) + get(3) + get(5));
+  EXPECT_THAT(server.events(), testing::Not(HasSubstr("request 5")));
+  EXPECT_THAT(server.frames(), testing::Contains("RST_STREAM 5 REFUSED_STREAM"));
+  server.answer(1, "");
+  server.settle();
+  EXPECT_TRUE(server.take(get(7)));
+  EXPECT_THAT(server.events(), HasSubstr("request 7"));
+}
+
+TEST(H2Server, ResetByTheClientIsTold) {
+  Endpoint server;
+  server.greet();
+  EXPECT_TRUE(server.take(post(1) + wire::data(1, "x") + wire::reset(1, wire::kCancel)));
+  EXPECT_EQ(server.events(),
+            "request 1 POST / at 'h' body open \ndata 1 x\nclosed 1 CANCEL by peer");
+  EXPECT_EQ(server.session.streams(), 0u);
+}
+
+TEST(H2Server, OwnResetSaysNothingToItsHandler) {
+  Endpoint server;
+  server.greet();
+  server.take(get(1));
+  server.events();
+  server.stream(1).stream->reset(ErrorCode::internal_error);
+  server.settle();
+  EXPECT_THAT(server.frames(), ElementsAre("RST_STREAM 1 INTERNAL_ERROR"));
+  EXPECT_EQ(server.events(), "");
+  EXPECT_EQ(server.session.streams(), 0u);
+}
+
+TEST(H2Server, LetGoOfAStreamItSendsTheRest) {
+  Endpoint server;
+  server.greet();
+  server.take(get(1));
+  server.answer(1, "hello");
+  server.stream(1).stream->set_handler(nullptr);
+  server.events();
+  server.settle();
+  EXPECT_THAT(server.frames(), ElementsAre("HEADERS 1 [:status|200]", "DATA 1 'hello' end"));
+  EXPECT_EQ(server.events(), "");
+}
+
+TEST(H2Server, LostConnectionClosesEveryStream) {
+  Endpoint server;
+  server.greet();
+  server.take(get(1) + post(3));
+  server.events();
+  server.session.on_connection_lost();
+  EXPECT_TRUE(server.session.has_news());
+  EXPECT_FALSE(server.session.wants_flush());
+  server.settle();
+  EXPECT_EQ(server.events(),
+            "closed 1 CANCEL by peer: connection lost\nclosed 3 CANCEL by peer: connection lost");
+  EXPECT_FALSE(server.take(get(5)));
+  EXPECT_EQ(server.session.streams(), 0u);
+}
+
+// --- GOAWAY -------------------------------------------------------------------------------------
+
+TEST(H2ServerGoAway, HasTwoPhases) {
+  Endpoint server;
+  server.greet();
+  server.take(get(1));
+  server.session.announce_go_away();
+  server.settle();
+  EXPECT_THAT(server.frames(), ElementsAre("GOAWAY 2147483647 NO_ERROR"));
+  EXPECT_TRUE(server.take(get(3)));
+  EXPECT_THAT(server.events(), HasSubstr("request 3"));
+  server.session.go_away();
+  server.settle();
+  EXPECT_THAT(server.frames(), ElementsAre("GOAWAY 3 NO_ERROR"));
+  // What the client sent before it knew is not served, and may be sent again elsewhere.
+  EXPECT_TRUE(server.take(post(5) + wire::data(5, "x") + get(7)));
+  EXPECT_EQ(server.events(), "");
+  server.answer(1, "one");
+  server.answer(3, "three");
+  server.settle();
+  EXPECT_THAT(server.frames(), ElementsAre("HEADERS 1 [:status|200]", "HEADERS 3 [:status|200]",
+                                           "DATA 1 'one' end", "DATA 3 'three' end"));
+  EXPECT_EQ(server.session.streams(), 0u);
+}
+
+TEST(H2ServerGoAway, CarriesItsCode) {
+  Endpoint server;
+  server.greet();
+  server.session.go_away(ErrorCode::enhance_your_calm);
+  server.settle();
+  EXPECT_THAT(server.frames(), ElementsAre("GOAWAY 0 ENHANCE_YOUR_CALM"));
+}
+
+TEST(H2ServerGoAway, OfTheClientLeavesItsRequestsAlone) {
+  Endpoint server;
+  server.greet();
+  EXPECT_TRUE(server.take(get(1) + wire::go_away(0, 0)));
+  server.answer(1, "x");
+  server.settle();
+  EXPECT_THAT(server.frames(), ElementsAre("HEADERS 1 [:status|200]", "DATA 1 'x' end"));
+}
+
+}  // namespace
+}  // namespace sluice::h2
