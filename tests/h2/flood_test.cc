@@ -1,1 +1,311 @@
-#include <gtest/gtest.h>
+// Peers that make work and do nothing useful are sent away, within what docs/limits.md publishes;
+// busy ones never are.
+#include <gmock/gmock.h>
+
+#include <chrono>
+#include <functional>
+#include <string>
+
+#include "tests/h2/endpoint.h"
+
+namespace sluice::h2 {
+namespace {
+
+namespace wire = harness::h2;
+using std::string_literals::operator""s;
+using testing::Contains;
+
+constexpr std::size_t kUselessBytesMax = 1024 * 1024;
+constexpr int kUselessFramesMax = 10'000;
+
+std::string get(std::uint32_t id) {
+  return wire::headers(id, get_request(), true);
+}
+
+std::string post(std::uint32_t id, std::vector<std::pair<std::string, std::string>> more = {}) {
+  Fields fields = get_request();
+  fields.lines[0].second = "POST";
+  for (const auto& [name, value] : more) fields.add(name, value);
+  return wire::headers(id, fields, false);
+}
+
+// A dynamic-table entry of 4000 bytes, and `count` references to it.
+std::string bomb(std::size_t count) {
+  std::string block = wire::section(get_request());
+  block += '\x40';
+  block += "\x01x";
+  // 4000 - 127 = 3873 = 0x1e * 128 + 0x21, of a prefix of seven bits.
+  block += "\x7f\xa1\x1e"s + std::string(4000, 'y');
+  return block + std::string(count, '\xbe');
+}
+
+std::string bomb_frames(std::uint32_t id, std::size_t count) {
+  const std::string block = bomb(count);
+  std::string out;
+  for (std::size_t at = 0; at < block.size(); at += 16'384) {
+    const bool last = at + 16'384 >= block.size();
+    const auto flags = static_cast<std::uint8_t>((last ? 4 : 0) | (at == 0 ? 1 : 0));
+    out += wire::frame(at == 0 ? wire::kHeaders : wire::kContinuation, flags, id,
+                       std::string_view(block).substr(at, 16'384));
+  }
+  return out;
+}
+
+struct Flood {
+  std::string name;
+  std::string before;
+  // Frames of the round with this number.
+  std::function<std::string(std::uint32_t round)> frames;
+  Exhausted what;
+  int frames_per_round = 1;
+};
+
+std::uint32_t odd(std::uint32_t round) {
+  return 2 * round + 1;
+}
+
+std::vector<Flood> floods() {
+  const std::string settings = wire::settings({{wire::kInitialWindowSize, 0}});
+  const auto repeat = [](std::string text) { return [=](std::uint32_t) { return text; }; };
+  const auto unfinished = wire::frame(wire::kHeaders, 1, 1, wire::section(get_request()));
+  return {
+      {"rapid reset", "", [](auto n) { return get(odd(n)) + wire::reset(odd(n), 8); },
+       Exhausted::resets, 2},
+      {"rapid reset of bodies", "",
+       [](auto n) { return post(odd(n)) + wire::data(odd(n), "x") + wire::reset(odd(n), 8); },
+       Exhausted::resets, 3},
+      {"resets provoked by window overflow", "",
+       [](auto n) { return post(odd(n)) + wire::window_update(odd(n), 0x7fff'ffff); },
+       Exhausted::resets, 2},
+      {"resets provoked by a body too long", "",
+       [](auto n) {
+         return post(odd(n), {{"content-length", "1"}}) + wire::data(odd(n), "xx");
+       },
+       Exhausted::resets, 2},
+      {"resets provoked by a body too short", "",
+       [](auto n) {
+         return post(odd(n), {{"content-length", "2"}}) + wire::data(odd(n), "x", true);
+       },
+       Exhausted::resets, 2},
+      {"resets provoked by trailers", "",
+       [](auto n) {
+         return post(odd(n)) + wire::headers(odd(n), fields_of({{":path", "/"}}), true);
+       },
+       Exhausted::resets, 2},
+      {"resets provoked by malformed heads", "",
+       [](auto n) {
+         return wire::headers(odd(n), fields_of({{"A", "b"}}), true);
+       },
+       Exhausted::resets},
+      {"CONTINUATION, empty", unfinished, repeat(wire::frame(wire::kContinuation, 0, 1, "")),
+       Exhausted::continuations},
+      {"CONTINUATION with data", unfinished,
+       repeat(wire::frame(wire::kContinuation, 0, 1,
+                          wire::section(fields_of({{"a", std::string(1000, 'x')}})))),
+       Exhausted::continuations},
+      {"SETTINGS", "", repeat(settings), Exhausted::control_frames},
+      {"PING", "", repeat(wire::frame(wire::kPing, 0, 0, "12345678")), Exhausted::control_frames},
+      {"PING acknowledgements", "", repeat(wire::frame(wire::kPing, 1, 0, "12345678")),
+       Exhausted::control_frames},
+      {"PRIORITY", "", repeat(wire::frame(wire::kPriority, 0, 99, "\0\0\0\0\x10"s)),
+       Exhausted::control_frames},
+      {"unknown frames", "", repeat(wire::frame(0xee, 0, 0, "x")), Exhausted::control_frames},
+      {"unknown frames, large", "", repeat(wire::frame(0xee, 0, 0, std::string(16'000, 'x'))),
+       Exhausted::useless_bytes},
+      {"WINDOW_UPDATE of the connection", "", repeat(wire::window_update(0, 1)),
+       Exhausted::window_updates},
+      {"WINDOW_UPDATE of a stream", get(1), repeat(wire::window_update(1, 1)),
+       Exhausted::window_updates},
+      {"empty DATA", post(1), repeat(wire::data(1, "")), Exhausted::empty_data},
+      {"DATA that is padding", post(1),
+       repeat(wire::frame(wire::kData, wire::kPadded, 1, "\xff"s + std::string(255, '\0'))),
+       Exhausted::useless_bytes},
+      {"DATA for a stream that was reset", post(1) + wire::data(1, "x"),
+       repeat(wire::data(1, std::string(1000, 'x'))), Exhausted::useless_bytes},
+      {"header fields without end", "", [](auto n) { return bomb_frames(odd(n), 10'000); },
+       Exhausted::useless_bytes},
+      {"trailers for streams that were reset", post(1),
+       repeat(wire::headers(1, fields_of({{"x", "y"}}), true)), Exhausted::useless_frames},
+  };
+}
+
+TEST(H2Floods, EndWithinTheBudget) {
+  for (const Flood& flood : floods()) {
+    Endpoint server;
+    server.keep_events = false;
+    server.greet();
+    server.take(flood.before);
+    if (flood.name.ends_with("that was reset") || flood.name.ends_with("that were reset")) {
+      server.stream(1).stream->reset(ErrorCode::cancel);
+      server.settle();
+    }
+    server.frames();
+    const std::size_t written = server.written;
+    std::size_t bytes = 0;
+    int frames = 0;
+    const auto begin = std::chrono::steady_clock::now();
+    for (std::uint32_t round = 0; frames <= 2 * kUselessFramesMax; ++round) {
+      const std::string text = flood.frames(round + (flood.before.empty() ? 0 : 1));
+      bytes += text.size();
+      frames += flood.frames_per_round;
+      if (!server.take(text)) break;
+    }
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+    EXPECT_EQ(server.session.exhausted(), flood.what) << flood.name;
+    EXPECT_EQ(server.session.failure(), describe(flood.what)) << flood.name;
+    EXPECT_LE(frames, kUselessFramesMax + 1) << flood.name;
+    EXPECT_LE(bytes, kUselessBytesMax + 32 * 1024) << flood.name;
+    // Ten times what a release build may take: this one is sanitised.
+    EXPECT_LT(took.count(), 1.0) << flood.name;
+    EXPECT_LE(server.written - written, 10 * bytes) << flood.name;
+    EXPECT_THAT(server.frames(),
+                Contains(testing::ContainsRegex("GOAWAY [0-9]+ ENHANCE_YOUR_CALM")))
+        << flood.name;
+    EXPECT_EQ(server.session.streams(), 0u) << flood.name;
+  }
+}
+
+// A peer that doesn't read its acknowledgements doesn't pile them up here.
+TEST(H2Floods, UnreadAcknowledgementsAreBounded) {
+  Endpoint server;
+  server.greet();
+  server.room = 0;
+  int pings = 0;
+  while (server.receive(wire::frame(wire::kPing, 0, 0, "12345678"))) ASSERT_LT(++pings, 1001);
+  EXPECT_LE(pings, 256);
+}
+
+TEST(H2Floods, FromAServerEndToo) {
+  Endpoint client(Endpoint::client_options());
+  client.keep_events = false;
+  client.greet();
+  int frames = 0;
+  while (client.take(wire::frame(wire::kPing, 0, 0, "12345678"))) ASSERT_LT(++frames, 1001);
+  EXPECT_EQ(client.session.exhausted(), Exhausted::control_frames);
+}
+
+// The bomb's first section is refused by an answer, and what it says isn't stored.
+TEST(H2Floods, HeaderBombIsAnsweredOnce) {
+  Endpoint server;
+  server.greet();
+  EXPECT_TRUE(server.take(bomb_frames(1, 100)));
+  EXPECT_THAT(server.frames(), Contains("HEADERS 1 [:status|431] end"));
+  EXPECT_TRUE(server.take(get(3)));
+  EXPECT_THAT(server.events(), testing::HasSubstr("request 3"));
+}
+
+// --- Those who are busy -------------------------------------------------------------------------
+
+void expect_well(const Endpoint& server, const char* who) {
+  EXPECT_FALSE(server.session.failed()) << who << ": " << server.session.failure();
+}
+
+TEST(H2BusyClients, ManyRequestsOnOneConnection) {
+  Endpoint server;
+  server.keep_events = false;
+  server.greet();
+  std::uint32_t id = 1;
+  for (int round = 0; round < 1000 && !server.session.failed(); ++round) {
+    std::string text;
+    const std::uint32_t first = id;
+    for (int i = 0; i < 100; ++i, id += 2) text += get(id);
+    server.take(text);
+    for (std::uint32_t each = first; each < id; each += 2) {
+      server.answer(static_cast<std::int32_t>(each), "hello");
+    }
+    server.settle();
+    server.take(wire::window_update(0, 500));
+    server.raw_frames();
+  }
+  expect_well(server, "h2load");
+  EXPECT_EQ(id, 200'001u);
+}
+
+TEST(H2BusyClients, BrowsersThatCancel) {
+  Endpoint server;
+  server.keep_events = false;
+  server.greet();
+  std::uint32_t id = 1;
+  // Pages of a hundred resources, each left at once, ten seconds apart.
+  for (int page = 0; page < 200 && !server.session.failed(); ++page) {
+    std::string text;
+    std::string resets;
+    for (int i = 0; i < 100; ++i, id += 2) {
+      text += get(id);
+      resets += wire::reset(id, 8);
+    }
+    server.take(text);
+    server.take(resets);
+    server.now += std::chrono::seconds(10);
+    server.raw_frames();
+  }
+  expect_well(server, "browser");
+}
+
+TEST(H2BusyClients, UploadsInSmallFrames) {
+  Endpoint server;
+  server.keep_events = false;
+  server.greet();
+  server.take(post(1));
+  std::string text;
+  for (int i = 0; i < 100; ++i) text += wire::data(1, "0123456789");
+  for (int round = 0; round < 1000; ++round) server.take(text);
+  server.take(wire::data(1, "", true));
+  expect_well(server, "upload");
+  EXPECT_EQ(server.stream(1).body.size(), 1'000'000u);
+}
+
+TEST(H2BusyClients, CallsThatPingAndAcknowledgeEveryMessage) {
+  Endpoint server;
+  server.keep_events = false;
+  server.greet();
+  server.take(post(1));
+  Stream& stream = *server.stream(1).stream;
+  stream.send_response(section_of({{":status", "200"}}), false);
+  for (int message = 0; message < 20'000 && !server.session.failed(); ++message) {
+    stream.send_data(as_bytes("a message"));
+    server.settle();
+    server.take(wire::data(1, "another") + wire::window_update(1, 9) + wire::window_update(0, 9) +
+                wire::frame(wire::kPing, 0, 0, "12345678"));
+    server.raw_frames();
+  }
+  expect_well(server, "grpc");
+}
+
+TEST(H2BusyClients, LargeDownloadsWithManyUpdates) {
+  Endpoint server;
+  server.keep_events = false;
+  server.greet();
+  server.take(get(1));
+  Stream& stream = *server.stream(1).stream;
+  stream.send_response(section_of({{":status", "200"}}), false);
+  const std::string piece(16'000, 'x');
+  for (int i = 0; i < 3000 && !server.session.failed(); ++i) {
+    stream.send_data(as_bytes(piece));
+    server.settle();
+    std::string updates;
+    for (int update = 0; update < 8; ++update) {
+      updates += wire::window_update(1, 2000) + wire::window_update(0, 2000);
+    }
+    server.take(updates);
+    server.raw_frames();
+  }
+  expect_well(server, "download");
+}
+
+TEST(H2BusyClients, OldPrioritiesWithEveryRequest) {
+  Endpoint server;
+  server.keep_events = false;
+  server.greet();
+  std::uint32_t id = 1;
+  for (int i = 0; i < 20'000 && !server.session.failed(); ++i, id += 2) {
+    server.take(get(id) + wire::frame(wire::kPriority, 0, id, "\0\0\0\0\x10"s));
+    server.answer(static_cast<std::int32_t>(id), "x");
+    server.settle();
+    server.raw_frames();
+  }
+  expect_well(server, "priorities");
+}
+
+}  // namespace
+}  // namespace sluice::h2
