@@ -45,11 +45,16 @@ std::string expect_name(SSL* ssl, const std::string& server_name, bool insecure)
   return usable ? "" : "server name is neither a DNS name nor an IP address";
 }
 
-SSL* make_client(SSL_CTX* context) {
-  SSL* ssl = SSL_new(context);
+std::unique_ptr<Engine> make_engine(const ClientContext& context, const std::string& server_name,
+                                    SSL_SESSION* saved) {
+  SSL* ssl = SSL_new(context.handle());
   SLUICE_CHECK(ssl != nullptr);
   SSL_set_connect_state(ssl);
-  return ssl;
+  std::string obstacle = expect_name(ssl, server_name, context.insecure());
+  if (saved != nullptr) SSL_set_session(ssl, saved);
+  auto engine = std::make_unique<Engine>(ssl, context.shared_from_this());
+  if (!obstacle.empty()) engine->refuse(std::move(obstacle));
+  return engine;
 }
 
 }  // namespace
@@ -81,47 +86,16 @@ ClientContext::~ClientContext() {
 }
 
 ClientSession::ClientSession(const ClientContext& context, const std::string& server_name,
-                             SavedSession saved) {
-  SSL* ssl = make_client(context.handle());
-  std::string obstacle = expect_name(ssl, server_name, context.insecure());
-  if (saved != nullptr) SSL_set_session(ssl, saved.get());
-  engine_ = std::make_unique<Engine>(ssl, context.shared_from_this());
-  if (!obstacle.empty()) engine_->refuse(std::move(obstacle));
+                             SavedSession saved)
+    : Session(make_engine(context, server_name, saved.get())) {
 }
-ClientSession::~ClientSession() = default;
-ClientSession::ClientSession(ClientSession&&) noexcept = default;
-ClientSession& ClientSession::operator=(ClientSession&&) noexcept = default;
 
 ClientSession::Status ClientSession::start(SessionSink& sink) {
-  return engine_->start(sink);
-}
-
-ClientSession::Status ClientSession::receive(Bytes ciphertext, SessionSink& sink) {
-  return engine_->receive(ciphertext, sink);
-}
-
-ClientSession::Status ClientSession::send(Bytes plaintext, SessionSink& sink) {
-  return engine_->send(plaintext, sink);
-}
-
-void ClientSession::close(SessionSink& sink) {
-  engine_->close(sink);
-}
-void ClientSession::note_idle() {
-  engine_->note_idle();
-}
-bool ClientSession::handshake_done() const {
-  return engine_->handshake_done();
-}
-SessionInfo ClientSession::info() const {
-  return engine_->info();
-}
-std::string_view ClientSession::failure() const {
-  return engine_->failure();
+  return engine().start(sink);
 }
 
 SavedSession ClientSession::take_saved_session() {
-  SSL_SESSION* session = engine_->take_saved_session();
+  SSL_SESSION* session = engine().take_saved_session();
   return session != nullptr ? SavedSession(session, SSL_SESSION_free) : nullptr;
 }
 

@@ -1,5 +1,5 @@
-// ClientSession: the other side of Session: one TLS connection to a server, without its socket.
-// For connections to servers over TLS, the load tools and the tests. Same rules as Session.
+// ClientSession: a Session's other side: one TLS connection to a server, without its socket.
+// For connections to servers over TLS, the load tools and the tests.
 #pragma once
 
 #include <expected>
@@ -46,35 +46,19 @@ class ClientContext : public std::enable_shared_from_this<ClientContext> {
 // once (RFC 8446 appendix C.4). Null: there is none.
 using SavedSession = std::shared_ptr<SSL_SESSION>;
 
-class ClientSession {
+class ClientSession final : public Session {
  public:
-  using Status = Session::Status;
-
   // `server_name` is what the certificate must be good for: a DNS name, which is also sent as SNI
   // (RFC 6066 section 3), or an IP address, which isn't. May be empty with an insecure context
   // only; a name that no certificate could carry fails the session.
   ClientSession(const ClientContext& context, const std::string& server_name,
                 SavedSession saved = nullptr);
-  ~ClientSession();
-  ClientSession(ClientSession&&) noexcept;
-  ClientSession& operator=(ClientSession&&) noexcept;
 
   // Sends the ClientHello. Once, before anything else.
   Status start(SessionSink& sink);
-  Status receive(Bytes ciphertext, SessionSink& sink);
-  Status send(Bytes plaintext, SessionSink& sink);
-  void close(SessionSink& sink);
-  void note_idle();
-
-  bool handshake_done() const;
-  SessionInfo info() const;
-  std::string_view failure() const;
   // The newest that the server has given, which is given out once. Under TLS 1.3 it comes with the
   // server's first bytes after the handshake.
   SavedSession take_saved_session();
-
- private:
-  std::unique_ptr<Engine> engine_;
 };
 
 }  // namespace sluice::tls

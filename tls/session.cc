@@ -2,6 +2,8 @@
 
 #include <openssl/ssl.h>
 
+#include <utility>
+
 #include "proxy/base/check.h"
 #include "tls/engine.h"
 
@@ -19,6 +21,8 @@ SSL* make_server(SSL_CTX* context) {
 
 Session::Session(const ServerContext& context)
     : engine_(std::make_unique<Engine>(make_server(context.handle()), context.shared_from_this())) {
+}
+Session::Session(std::unique_ptr<Engine> engine) : engine_(std::move(engine)) {
 }
 Session::~Session() = default;
 Session::Session(Session&&) noexcept = default;

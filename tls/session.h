@@ -1,9 +1,10 @@
-// Session: one TLS connection from a client, without its socket. Bytes in, bytes out; the owner
-// does the I/O.
+// Session: one TLS connection, without its socket. Bytes in, bytes out; the owner does the I/O.
+// A plain Session is one from a client; one to a server is a ClientSession.
 //
-// Owned by a client connection, used on its worker's thread only. Holds no buffer between records:
-// an idle session costs what BoringSSL keeps of its state, handshake state shed. A record that has
-// come in part is kept, at most one (16 KiB and a little), as is a handshake message (16 KiB).
+// Owned by a connection's transport, used on its worker's thread only. Holds no buffer between
+// records: an idle session costs what BoringSSL keeps of its state, handshake state shed. A record
+// that has come in part is kept, at most one (16 KiB and a little), as is a handshake message (16
+// KiB).
 #pragma once
 
 #include <memory>
@@ -55,7 +56,7 @@ class Session {
   };
 
   explicit Session(const ServerContext& context);
-  ~Session();
+  virtual ~Session();
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;
 
@@ -81,6 +82,10 @@ class Session {
   // Why the status was `failed`, for the log: a few stable words ("unsupported protocol", "peer
   // alert: unknown CA"); empty if it wasn't.
   std::string_view failure() const;
+
+ protected:
+  explicit Session(std::unique_ptr<Engine> engine);
+  Engine& engine() { return *engine_; }
 
  private:
   std::unique_ptr<Engine> engine_;

@@ -14,6 +14,13 @@ void Transport::accept(int fd, const tls::ServerContext* tls) {
   socket_.resume_receiving();
 }
 
+void Transport::start_tls(const tls::ServerContext& tls, Bytes first) {
+  SLUICE_CHECK(!tls_ && !ours_);
+  tls_ = std::make_unique<tls::Session>(tls);
+  opened_ = false;
+  if (!first.empty()) on_received(first);
+}
+
 namespace {
 
 Transport::Failure connect_failure(int error) {
@@ -36,11 +43,26 @@ Transport::Failure connect_failure(int error) {
 
 }  // namespace
 
-Transport::Failure Transport::connect(const Address& address, const Connect&) {
+Transport::Failure Transport::connect(const Address& address, const Connect& how) {
   const int error = socket_.connect(address);
   if (error != 0) return connect_failure(error);
+  ours_ = connecting_ = true;
+  if (how.tls) {
+    tls_ = std::make_unique<tls::ClientSession>(*how.tls, how.server_name, how.session);
+  }
+  socket_.write(as_bytes(how.preamble));
   socket_.resume_receiving();
   return Failure::none;
+}
+
+tls::SavedSession Transport::take_saved_session() {
+  if (!tls_ || !ours_) return nullptr;
+  return static_cast<tls::ClientSession&>(*tls_).take_saved_session();
+}
+
+std::string_view Transport::tls_failure() const {
+  if (!own_failure_.empty() || !tls_) return own_failure_;
+  return tls_->failure();
 }
 
 void Transport::write(Bytes bytes) {
@@ -55,7 +77,7 @@ void Transport::write(Bytes bytes) {
 
 void Transport::flush() {
   if (!tls_ || socket_.terminated()) return;
-  while (!plain_.empty()) {
+  while (opened_ && !plain_.empty()) {
     const Bytes part = plain_.front();
     const tls::Session::Status status = tls_->send(part, *this);
     plain_.consume(loop().blocks(), part.size());
@@ -66,7 +88,7 @@ void Transport::flush() {
     }
   }
   if (!finished_ || ended_sending_) return;
-  if (tls_->handshake_done() && tls_->failure().empty()) tls_->close(*this);
+  if (opened_ && tls_->failure().empty()) tls_->close(*this);
   ended_sending_ = true;
   socket_.shutdown_when_flushed();
 }
@@ -91,8 +113,20 @@ void Transport::terminate(io::Socket::Ending ending) {
 }
 
 void Transport::on_connected() {
-  opened_ = true;
-  handler_.on_open();
+  connecting_ = false;
+  if (!tls_) {
+    opened_ = true;
+    handler_.on_open();
+    return;
+  }
+  const auto status = static_cast<tls::ClientSession&>(*tls_).start(*this);
+  if (status == tls::Session::Status::failed) fail_tls({});
+}
+
+void Transport::fail_tls(std::string_view why) {
+  own_failure_ = why;
+  ended_ = true;
+  handler_.on_failure(Failure::tls);
 }
 
 void Transport::on_received(Bytes bytes) {
@@ -109,11 +143,14 @@ void Transport::on_received(Bytes bytes) {
   }
   if (socket_.terminated()) return;
   if (status == tls::Session::Status::closed) {
+    if (ours_ && !opened_) return fail_tls("closed during the handshake");
     ended_ = true;
     handler_.on_end(true);
   } else if (status == tls::Session::Status::failed) {
-    ended_ = true;
-    handler_.on_failure(Failure::tls);
+    fail_tls({});
+  } else if (!opened_) {
+    handshake_bytes_ += static_cast<std::uint32_t>(bytes.size());
+    if (handshake_bytes_ > kHandshakeBytesMax) fail_tls("handshake too long");
   }
 }
 
@@ -129,12 +166,13 @@ void Transport::on_plaintext(Bytes plaintext) {
 
 void Transport::on_received_end() {
   if (ended_) return;
+  if (ours_ && !opened_) return fail_tls("closed during the handshake");
   ended_ = true;
   handler_.on_end(tls_ == nullptr);
 }
 
 void Transport::on_error(int error) {
-  handler_.on_failure(opened_ || tls_ ? Failure::broken : connect_failure(error));
+  handler_.on_failure(connecting_ ? connect_failure(error) : Failure::broken);
 }
 
 }  // namespace sluice::proxy

@@ -4,7 +4,10 @@
 // operations never call back; the handler is called from the loop's turn only.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <string>
+#include <string_view>
 
 #include "proxy/base/bytes.h"
 #include "proxy/io/socket.h"
@@ -25,7 +28,7 @@ class Transport final : private io::Socket::Handler,
     unreachable,  // connect: no way there, or no answer
     local,        // connect: this machine has no descriptor, port or memory for it
     broken,       // reset, or another socket error
-    tls,          // the handshake or a record failed
+    tls,          // the handshake or a record failed: see tls_failure()
   };
 
   class Handler {
@@ -48,6 +51,10 @@ class Transport final : private io::Socket::Handler,
 
   Transport(io::Loop& loop, Handler& handler) : socket_(loop, *this), handler_(handler) {}
   ~Transport() { plain_.clear(loop().blocks()); }
+
+  // What may come before the handshake is done: several times what a handshake with a long chain of
+  // certificates takes.
+  static constexpr std::size_t kHandshakeBytesMax = 64 * 1024;
 
   // Takes over an accepted socket; `tls` null for plain. Receiving starts at once.
   void accept(int fd, const tls::ServerContext* tls);
@@ -84,6 +91,8 @@ class Transport final : private io::Socket::Handler,
 
   bool terminated() const { return socket_.terminated(); }
   bool is_tls() const { return tls_ != nullptr; }
+  // Why the failure was Failure::tls, in a few stable words; good as long as the transport.
+  std::string_view tls_failure() const;
   tls::SessionInfo tls_info() const { return tls_ ? tls_->info() : tls::SessionInfo{}; }
   int fd() const { return socket_.fd(); }
   io::Loop& loop() { return socket_.loop(); }
@@ -96,6 +105,7 @@ class Transport final : private io::Socket::Handler,
   void on_error(int error) override;
   void on_writable() override { handler_.on_writable(); }
   void on_closed() override { handler_.on_closed(); }
+  void fail_tls(std::string_view why);
   void on_plaintext(Bytes plaintext) override;
   void on_ciphertext(Bytes ciphertext) override {
     if (!ended_sending_) socket_.write(ciphertext);
@@ -103,8 +113,12 @@ class Transport final : private io::Socket::Handler,
 
   io::Socket socket_;
   Handler& handler_;
-  std::unique_ptr<tls::Session> tls_;
-  io::OutputQueue plain_;       // to be encrypted at the end of the turn
+  std::unique_ptr<tls::Session> tls_;  // a ClientSession exactly where we connected
+  std::string_view own_failure_;       // static storage; what the session itself doesn't see
+  io::OutputQueue plain_;              // to be encrypted at the end of the turn
+  std::uint32_t handshake_bytes_ = 0;
+  bool ours_ = false;           // we connected
+  bool connecting_ = false;     // and the socket isn't connected yet
   bool opened_ = false;         // on_open() has been called, or wasn't due
   bool ended_ = false;          // on_end() has been called
   bool finished_ = false;       // finish() has been called
