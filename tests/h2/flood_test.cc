@@ -205,7 +205,7 @@ TEST(H2BusyClients, ManyRequestsOnOneConnection) {
   server.keep_events = false;
   server.greet();
   std::uint32_t id = 1;
-  for (int round = 0; round < 1000 && !server.session.failed(); ++round) {
+  for (int round = 0; round < 200 && !server.session.failed(); ++round) {
     std::string text;
     const std::uint32_t first = id;
     for (int i = 0; i < 100; ++i, id += 2) text += get(id);
@@ -218,7 +218,7 @@ TEST(H2BusyClients, ManyRequestsOnOneConnection) {
     server.raw_frames();
   }
   expect_well(server, "h2load");
-  EXPECT_EQ(id, 200'001u);
+  EXPECT_EQ(id, 40'001u);
 }
 
 TEST(H2BusyClients, BrowsersThatCancel) {
