@@ -90,6 +90,7 @@ class H2Client final : public ClientProtocol,
   // io::Deferred: what handlers are to be told, and what they have left behind.
   void run_deferred() override;
 
+  bool misdirected(const http::RequestHead& head) const;
   void answer_refused(h2::Stream& stream, const http::RequestHead& head,
                       const http::ParseError& error);
   void settle_streams();

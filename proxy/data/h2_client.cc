@@ -1,0 +1,357 @@
+#include "proxy/data/h2_client.h"
+
+#include <time.h>
+
+#include <algorithm>
+
+#include "proxy/data/h1_output.h"
+#include "proxy/http/error_response.h"
+
+namespace sluice::proxy {
+
+using admin::Count;
+using h2::ErrorCode;
+
+namespace {
+
+// Windows below this would cost a frame for every few bytes.
+constexpr std::uint64_t kWindowBytesMin = 1024;
+constexpr std::uint64_t kWindowBytesMax = 0x7fff'ffff;  // RFC 9113 §6.9.1
+
+h2::Options session_options(ClientConnection& connection) {
+  const conf::Limits& limits = connection.settings().limits;
+  h2::Options options;
+  options.role = h2::Options::Role::server;
+  options.scheme = connection.transport().is_tls() ? "https" : "http";
+  options.head_limits = head_limits(limits);
+  options.streams_max =
+      static_cast<std::uint32_t>(std::min(limits.client_streams, kWindowBytesMax));
+  options.stream_window_bytes = static_cast<std::uint32_t>(
+      std::clamp(limits.stream_buffer_bytes, kWindowBytesMin, kWindowBytesMax));
+  return options;
+}
+
+Duration thread_cpu_time() {
+  timespec time{};
+  SLUICE_CHECK(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time) == 0);
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
+Count count_for(h2::Exhausted exhausted) {
+  switch (exhausted) {
+    case h2::Exhausted::resets:
+      return Count::h2_exhausted_resets;
+    case h2::Exhausted::empty_data:
+      return Count::h2_exhausted_empty_data;
+    case h2::Exhausted::control_frames:
+      return Count::h2_exhausted_control_frames;
+    case h2::Exhausted::window_updates:
+      return Count::h2_exhausted_window_updates;
+    case h2::Exhausted::continuations:
+      return Count::h2_exhausted_continuations;
+    case h2::Exhausted::useless_bytes:
+      return Count::h2_exhausted_useless_bytes;
+    case h2::Exhausted::useless_frames:
+    case h2::Exhausted::none:
+      break;
+  }
+  return Count::h2_exhausted_useless_frames;
+}
+
+}  // namespace
+
+H2Client::H2Client(ClientConnection& connection)
+    : connection_(connection),
+      session_(session_options(connection), *this),
+      info_(connection.client_info()) {
+  host().counters().add(Count::h2_connections);
+  watch_head();
+  idle_due_ = host().loop().now() + settings().timeouts.idle;
+  if (connection_.draining() || host().draining()) announce_end();
+  wake();  // our SETTINGS
+}
+
+H2Client::~H2Client() {
+  while (H2ClientStream* stream = streams_.pop_front()) delete stream;
+}
+
+// --- From the connection ------------------------------------------------------------------------
+
+void H2Client::on_data(Bytes bytes) {
+  bool good = true;
+  if (too_dear(bytes, good)) {
+    host().counters().add(Count::h2_exhausted_cpu_time);
+    session_.go_away(ErrorCode::enhance_your_calm);
+    fail(Count::h2_goaways_exhausted);
+    return;
+  }
+  if (!good) {
+    const h2::Exhausted exhausted = session_.exhausted();
+    if (exhausted != h2::Exhausted::none) host().counters().add(count_for(exhausted));
+    fail(exhausted == h2::Exhausted::none ? Count::h2_goaways_protocol_error
+                                          : Count::h2_goaways_exhausted);
+    return;
+  }
+  watch_head();
+  wake();
+}
+
+// Reads `bytes`; whether the connection has cost too much for what it was good for.
+bool H2Client::too_dear(Bytes bytes, bool& good) {
+  const TimePoint now = host().loop().now();
+  if (++vain_reads_ <= kVainReadsFree) {
+    vain_time_ = {};
+    good = session_.receive(bytes, now);
+    return false;
+  }
+  const Duration before = thread_cpu_time();
+  good = session_.receive(bytes, now);
+  vain_time_ += thread_cpu_time() - before;
+  return good && vain_reads_ > 0 && vain_time_ > kVainTimeMax;
+}
+
+void H2Client::on_end(bool) {
+  connection_.close(io::Socket::Ending::orderly);
+}
+
+void H2Client::on_writable() {
+  wake();
+}
+
+void H2Client::drain() {
+  if (state_ == State::serving) announce_end();
+}
+
+void H2Client::on_detached() {
+  state_ = State::done;
+  base::ListNode<io::FlushTag>::unlink();
+  base::ListNode<io::DeferTag>::unlink();
+  streams_.for_each([](H2ClientStream& stream) { stream.on_connection_lost(); });
+}
+
+// --- Requests -----------------------------------------------------------------------------------
+
+h2::StreamHandler* H2Client::on_request(h2::Stream& stream, http::RequestHead&& head,
+                                        bool complete) {
+  if (misdirected(head)) {
+    on_refused_request(stream, head, {421, "this connection's certificate is not for this host"});
+    return nullptr;
+  }
+  idle_due_ = kNever;
+  host().counters().add(Count::h2_streams);
+  auto* const made = new H2ClientStream(*this, stream, std::move(head), complete);
+  streams_.push_back(*made);
+  if (++requests_ == settings().limits.requests_per_connection) {
+    host().counters().add(Count::limit_requests_per_connection);
+    if (state_ == State::serving) announce_end();
+  }
+  made->begin(connection_.service());
+  return made;
+}
+
+// Clients may send requests for other hosts over a connection that they have, and are told where
+// that is a mistake (RFC 9110 §15.5.20). In HTTP/1 nobody does; what CONNECT names isn't us.
+bool H2Client::misdirected(const http::RequestHead& head) const {
+  return head.method != http::Method::connect && !connection_.settings().serves(head.host());
+}
+
+void H2Client::on_refused_request(h2::Stream& stream, const http::RequestHead& head,
+                                  const http::ParseError& error) {
+  host().counters().add(Count::h2_streams);
+  const bool malformed = error.status == h2::kMalformed;
+  const int status = malformed ? 400 : error.status;
+  host().counters().add(admin::count_for_refusal(status));
+  if (malformed) {
+    host().counters().add(Count::h2_resets_sent);
+  } else {
+    answer_refused(stream, head, error);
+  }
+  connection_.service().on_refused(head, info_, status, error.reason);
+}
+
+void H2Client::answer_refused(h2::Stream& stream, const http::RequestHead& head,
+                              const http::ParseError& error) {
+  const http::ErrorResponse response = http::error_response(error.status, error.reason);
+  const auto framing = http::frame_for_client(head, response.head, true, host().http_date());
+  const bool bodiless = head.method == http::Method::head || response.body.empty();
+  h2::Section section;
+  h2::write_own_response_section(section, response.head, framing);
+  stream.send_response(section, bodiless);
+  if (!bodiless) {
+    stream.send_data(as_bytes(response.body));
+    stream.send_end({});
+  }
+}
+
+void H2Client::large_body_begins() {
+  if (large_bodies_++ == 0) connection_.transport().set_streaming(true);
+}
+
+void H2Client::large_body_ends() {
+  if (--large_bodies_ == 0 && state_ != State::done) connection_.transport().set_streaming(false);
+}
+
+// --- The end of a turn --------------------------------------------------------------------------
+
+void H2Client::wake() {
+  if (state_ != State::done) host().loop().flush_at_end_of_turn(*this);
+}
+
+void H2Client::changed(H2ClientStream& stream) {
+  if (!stream.base::ListNode<H2ChangeTag>::linked()) changed_.push_back(stream);
+  if (state_ == State::done) return;
+  host().loop().defer(*this);
+  host().loop().flush_at_end_of_turn(*this);
+}
+
+void H2Client::write(Bytes bytes) {
+  written_ += bytes.size();
+  connection_.write(bytes);
+}
+
+bool H2Client::has_room() const {
+  return connection_.transport().buffered() < kOutputBytesMax || session_.failed();
+}
+
+void H2Client::flush() {
+  Transport& transport = connection_.transport();
+  if (session_.wants_flush()) {
+    session_.flush(*this);
+    if (!has_room()) transport.notify_when_below(kOutputBytesMax / 2);
+  }
+  if (session_.has_news() || session_.failed() || state_ == State::last) {
+    host().loop().defer(*this);
+  }
+  if (transport.buffered() > 0) watch_output();
+  schedule();
+}
+
+void H2Client::run_deferred() {
+  settle_streams();
+  session_.deliver();
+  settle_streams();
+  if (session_.failed()) {
+    fail(Count::h2_goaways_protocol_error);
+  } else if (session_.streams() > 0 || !streams_.empty()) {
+    schedule();
+  } else if (state_ == State::last && !session_.wants_flush()) {
+    connection_.linger();
+  } else if (idle_due_ == kNever) {
+    connection_.transport().note_idle();
+    idle_due_ = host().loop().now() + settings().timeouts.idle;
+    schedule();
+  }
+}
+
+void H2Client::settle_streams() {
+  while (H2ClientStream* stream = changed_.pop_front()) {
+    if (!stream->settle()) {
+      delete stream;
+    } else if (stream->parted()) {
+      watch_output();
+    }
+  }
+}
+
+// --- Ends and times -----------------------------------------------------------------------------
+
+void H2Client::announce_end() {
+  state_ = State::announced;
+  host().counters().add(Count::h2_goaways_shutdown);
+  session_.announce_go_away();
+  last_due_ = host().loop().now() + kAnnounceTime;
+  wake();
+}
+
+// No further streams; ends when there are none left.
+void H2Client::end() {
+  state_ = State::last;
+  last_due_ = kNever;
+  session_.go_away();
+  wake();
+}
+
+// Ends now; the session has a GOAWAY to send that says why.
+void H2Client::fail(Count why) {
+  host().counters().add(why);
+  session_.flush(*this);
+  connection_.linger();
+}
+
+void H2Client::watch_head() {
+  if (!session_.head_pending()) {
+    head_due_ = kNever;
+  } else if (head_due_ == kNever) {
+    head_due_ = host().loop().now() + settings().timeouts.request_head;
+  }
+}
+
+// The timer is left alone while it comes too early: it is cheaper to look again than to move it
+// with every request.
+void H2Client::schedule() {
+  const TimePoint due = std::min({head_due_, idle_due_, last_due_, output_due_});
+  if (due >= armed_for_) return;
+  armed_for_ = due;
+  connection_.arm(due - host().loop().now());
+}
+
+void H2Client::on_timer() {
+  armed_for_ = kNever;
+  const TimePoint now = host().loop().now();
+  if (now >= head_due_) {
+    host().counters().add(Count::timeout_request_head);
+    session_.go_away(ErrorCode::enhance_your_calm);
+    fail(Count::h2_goaways_slow_head);
+    return;
+  }
+  if (now >= last_due_) end();
+  if (now >= idle_due_) {
+    idle_due_ = kNever;
+    if (state_ == State::serving) host().counters().add(Count::h2_goaways_idle);
+    if (state_ != State::last) end();
+  }
+  if (now >= output_due_) {
+    check_output();
+    if (state_ == State::done) return;
+  }
+  schedule();
+}
+
+std::uint64_t H2Client::taken() const {
+  const std::uint64_t waiting = connection_.transport().buffered();
+  return written_ - std::min(written_, waiting);
+}
+
+void H2Client::watch_output() {
+  if (output_due_ != kNever) return;
+  taken_ = taken();
+  output_waits_ = connection_.transport().buffered() > 0;
+  output_due_ = host().loop().now() + settings().timeouts.stream;
+}
+
+// Responses that are whole, but for their client to take them, are nobody else's to watch.
+void H2Client::check_output() {
+  const Duration period = settings().timeouts.stream;
+  const bool waiting = connection_.transport().buffered() > 0;
+  if (waiting && output_waits_ && taken() <= taken_) {
+    host().counters().add(Count::timeout_stream);
+    connection_.close(io::Socket::Ending::reset);
+    return;
+  }
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(period).count();
+  const std::uint64_t bytes_min = std::max<std::uint64_t>(
+      1, settings().limits.response_rate_min * static_cast<std::uint64_t>(seconds));
+  bool watching = waiting;
+  streams_.for_each([&](H2ClientStream& stream) {
+    if (!stream.parted()) return;
+    watching = true;
+    if (stream.output_moves(bytes_min)) return;
+    host().counters().add(Count::timeout_stream);
+    host().counters().add(Count::h2_resets_sent);
+    stream.reset(ErrorCode::cancel);
+  });
+  output_due_ = kNever;
+  if (watching) watch_output();
+}
+
+}  // namespace sluice::proxy
