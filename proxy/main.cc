@@ -10,6 +10,7 @@
 #include "conf/schema.h"
 #include "proxy/control/control.h"
 #include "proxy/control/listeners.h"
+#include "proxy/control/server_settings.h"
 #include "proxy/control/version.h"
 #include "proxy/demo/demo.h"
 #include "tls/ticket_keys.h"
@@ -43,6 +44,10 @@ int check(const std::string& path) {
     if (context) continue;
     fmt::print(stderr, "{}:{}: listener {}: {}\n", path, listener.line, listener.name,
                context.error());
+    good = false;
+  }
+  if (const auto servers = proxy::load_server_settings(*config); !servers) {
+    for (const std::string& error : servers.error()) fmt::print(stderr, "{}\n", error);
     good = false;
   }
   if (good) fmt::print("{}: good\n", path);

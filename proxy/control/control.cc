@@ -8,6 +8,7 @@
 
 #include "conf/parser.h"
 #include "proxy/control/event_log.h"
+#include "proxy/control/server_settings.h"
 #include "proxy/control/version.h"
 #include "proxy/io/uring_ring.h"
 
@@ -61,14 +62,6 @@ struct Reload {
 
 namespace {
 
-ServerSettingsTablePtr settings_of(const conf::Config& config) {
-  auto table = std::make_shared<ServerSettingsTable>();
-  for (const conf::Backend& backend : config.backends) {
-    table->push_back(std::make_shared<const ServerSettings>(settings_without_tls(backend)));
-  }
-  return table;
-}
-
 std::expected<std::shared_ptr<AccessLog>, std::string> open_access_log(const conf::Config& config,
                                                                        std::size_t workers) {
   if (!config.access_log.enabled) return nullptr;
@@ -119,7 +112,9 @@ std::expected<void, std::vector<std::string>> Control::start() {
   loop_ = &running_->reactor.loop();
   auto prepared = running_->listeners.prepare(*config_);
   if (!prepared) return std::unexpected(std::move(prepared.error()));
-  servers_ = settings_of(*config_);
+  auto servers = load_server_settings(*config_);
+  if (!servers) return std::unexpected(std::move(servers.error()));
+  servers_ = std::make_shared<const ServerSettingsTable>(std::move(*servers));
   auto log = open_access_log(*config_, worker_count);
   if (!log) return std::unexpected(std::vector{log.error()});
   access_log_ = std::move(*log);
@@ -244,13 +239,18 @@ void Control::reload() {
           return;
         }
         reload->config = std::make_shared<const conf::Config>(std::move(*loaded));
+        auto servers = load_server_settings(*reload->config);
+        if (!servers) {
+          reload->errors = std::move(servers.error());
+          return;
+        }
+        reload->servers = std::make_shared<const ServerSettingsTable>(std::move(*servers));
         auto prepared = running_->listeners.prepare(*reload->config);
         if (!prepared) {
           reload->errors = std::move(prepared.error());
           return;
         }
         reload->listeners = std::move(*prepared);
-        reload->servers = settings_of(*reload->config);
         auto log = open_access_log(*reload->config, workers);
         if (!log) {
           reload->errors.push_back(log.error());

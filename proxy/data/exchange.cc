@@ -4,48 +4,15 @@
 
 #include "proxy/base/single_writer.h"
 #include "proxy/data/backend_pool.h"
+#include "proxy/data/failure_answer.h"
 #include "proxy/data/worker.h"
 #include "proxy/http/error_response.h"
+#include "proxy/http/grpc.h"
 
 namespace sluice::proxy {
 
 using admin::Count;
 using Kind = BackendFailure::Kind;
-
-namespace {
-
-struct FailureAnswer {
-  int status;
-  std::string_view error;  // RFC 9209 §2.3
-  std::string_view explanation;
-};
-
-FailureAnswer answer_for(Kind kind) {
-  switch (kind) {
-    case Kind::connect_refused:
-      return {503, "connection_refused", "The server refused the connection."};
-    case Kind::connect_failed:
-      return {503, "destination_unavailable", "The server could not be reached."};
-    case Kind::connect_timeout:
-      return {504, "connection_timeout", "The server did not take the connection in time."};
-    case Kind::no_socket:
-      return {503, "connection_limit_reached", "The proxy can open no further connection."};
-    case Kind::closed:
-      return {502, "connection_terminated", "The server closed the connection without an answer."};
-    case Kind::bad_response:
-      return {502, "http_protocol_error", "The server's answer was not valid HTTP."};
-    case Kind::response_timeout:
-      return {504, "http_response_timeout", "The server did not answer in time."};
-  }
-  return {502, "proxy_internal_error", ""};
-}
-
-bool is_connect_failure(Kind kind) {
-  return kind == Kind::connect_refused || kind == Kind::connect_failed ||
-         kind == Kind::connect_timeout;
-}
-
-}  // namespace
 
 Exchange::Exchange(Worker& worker, http::RequestHead& head, bool complete, ClientStream& stream)
     : worker_(worker),
@@ -64,8 +31,11 @@ Exchange::~Exchange() {
 
 void Exchange::start() {
   request_id_ = worker_.request_id_for(head_, client_.client());
-  rearm_timer();
   if (!route_request()) return;
+  if (request_state_ == RequestState::receiving && !head_.asks_for_tunnel()) {
+    request_rate_.start(began_);
+  }
+  rearm_timer();
   if (choose()) {
     begin_attempt();
   } else {
@@ -83,20 +53,38 @@ bool Exchange::route_request() {
     }
     return false;
   }
-  const std::uint64_t body_max = snapshot_->snapshot->config->limits.body_bytes;
-  if (body_max > 0 && head_.body.kind == http::BodyLength::Kind::known &&
-      head_.body.bytes > body_max) {
-    refuse_large_body();
-    return false;
-  }
-  const auto match = snapshot_->snapshot->table.match(head_.host(), head_.path());
+  const auto match = match_in(*snapshot_);
   if (!match) {
     answer(404, "destination_not_found", "No route matches this host and path.");
     return false;
   }
   route_ = *match;
   routed_ = true;
-  return true;
+  const std::uint64_t body_max = limits().body_bytes;
+  if (body_max > 0 && head_.body.kind == http::BodyLength::Kind::known &&
+      head_.body.bytes > body_max) {
+    refuse_large_body();
+    return false;
+  }
+  return !head_.asks_for_tunnel() || tunnel_allowed();
+}
+
+// CONNECT has no path: it goes where `/` of its host goes.
+std::optional<std::size_t> Exchange::match_in(const AdoptedSnapshot& snapshot) const {
+  const std::string_view path = head_.method == http::Method::connect ? "/" : head_.path();
+  return snapshot.snapshot->table.match(head_.host(), path);
+}
+
+bool Exchange::tunnel_allowed() {
+  const conf::Route& route = snapshot_->snapshot->config->routes[route_];
+  if (head_.method == http::Method::connect) {
+    if (route.allow_connect) return true;
+    answer(405, "http_request_denied", "This route does not allow CONNECT.");
+    return false;
+  }
+  if (std::ranges::find(route.upgrades, head_.protocol) != route.upgrades.end()) return true;
+  answer(403, "http_request_denied", "This route does not allow switching to another protocol.");
+  return false;
 }
 
 const conf::Timeouts& Exchange::timeouts() const {
@@ -120,7 +108,7 @@ bool Exchange::choose() {
     return choice_.server.has_value();
   }
   const AdoptedSnapshotPtr current = worker_.snapshot();
-  const auto match = current->snapshot->table.match(head_.host(), head_.path());
+  const auto match = match_in(*current);
   if (!match) return false;
   const std::string backend = snapshot_->snapshot->backends[choice_.backend].name;
   const routing::Choice next =
@@ -137,6 +125,7 @@ void Exchange::begin_attempt() {
   const routing::SnapshotServer& chosen = server();
   tried_.push_back(chosen.runtime.get());
   request_forwarded_ = false;
+  held_forwarded_ = false;
   const BackendPool::Wish wish{
       .reuse = stale_before_ ? BackendPool::Reuse::fresh : BackendPool::Reuse::allowed,
       .connect_timeout = timeouts().connect,
@@ -155,7 +144,10 @@ void Exchange::begin_attempt() {
   const http::ForwardContext context =
       worker_.forward_context(head_, client_.client(), chosen.address, request_id_);
   backend_->send_head(head_, &context);
-  if (attempt_ == AttemptState::connecting && request_state_ == RequestState::receiving) {
+  if (head_.asks_for_tunnel()) {
+    request_forwarded_ = true;  // nothing more goes out before the answer
+    rearm_timer();
+  } else if (attempt_ == AttemptState::connecting && request_state_ == RequestState::receiving) {
     pause_request();
   }
   advance();
@@ -183,6 +175,7 @@ void Exchange::advance() {
   if (may_send && !request_forwarded_) {
     forward_held_body();
     if (request_state_ == RequestState::complete) {
+      request_rate_.stop(worker_.loop().now());
       request_forwarded_ = true;
       last_activity_ = worker_.loop().now();
       backend_->send_end(request_trailers_);
@@ -193,36 +186,55 @@ void Exchange::advance() {
   }
 }
 
+// Once for each attempt.
 void Exchange::forward_held_body() {
-  if (held_body_.empty()) return;
+  if (std::exchange(held_forwarded_, true) || held_body_.empty()) return;
   backend_->send_body(as_bytes(held_body_));
+  if (held_body_.size() > limits().retry_body_bytes) let_go_of_held_body();
+}
+
+// From here on the body can't be sent a second time.
+void Exchange::let_go_of_held_body() {
   held_body_ = {};
+  body_at_hand_ = false;
 }
 
 void Exchange::on_request_body(Bytes bytes) {
   if (response_state_ == ResponseState::done) return;
   request_bytes_ += bytes.size();
   last_activity_ = worker_.loop().now();
-  const auto& limits = snapshot_->snapshot->config->limits;
-  if (limits.body_bytes > 0 && request_bytes_ > limits.body_bytes) {
+  if (limits().body_bytes > 0 && request_bytes_ > limits().body_bytes && !tunnel_open_) {
     drop_attempt();
     refuse_large_body();
     return;
   }
-  if (attempt_ == AttemptState::connecting) {
-    held_body_.append(as_text(bytes));
-    return;
-  }
+  hold_body(bytes);
+  if (!held_forwarded_ && !tunnel_open_) return;
   backend_->send_body(bytes);
-  if (backend_->buffered() > limits.stream_buffer_bytes) {
+  if (backend_->buffered() > client_.client().stream_buffer_bytes) {
     pause_request();
+    backend_unsent_ = backend_->buffered();
     backend_->notify_when_writable();
+  }
+}
+
+// For a server that isn't connected yet, and for another attempt.
+void Exchange::hold_body(Bytes bytes) {
+  if (!body_at_hand_ || response_state_ != ResponseState::waiting) return;
+  if (held_forwarded_ && held_body_.size() + bytes.size() > limits().retry_body_bytes) {
+    let_go_of_held_body();
+  } else {
+    held_body_.append(as_text(bytes));
   }
 }
 
 void Exchange::on_request_end(const http::Fields& trailers) {
   if (response_state_ == ResponseState::done) return;
   request_state_ = RequestState::complete;
+  if (tunnel_open_) {
+    backend_->send_end({});
+    return;
+  }
   request_trailers_ = trailers;
   advance();
 }
@@ -234,11 +246,13 @@ void Exchange::on_backend_writable() {
 
 void Exchange::pause_request() {
   request_paused_ = true;
+  request_rate_.stop(worker_.loop().now());
   client_.pause_request();
 }
 
 void Exchange::resume_request() {
-  request_paused_ = false;
+  if (!std::exchange(request_paused_, false)) return;
+  if (request_state_ == RequestState::receiving) request_rate_.start(worker_.loop().now());
   client_.resume_request();
 }
 
@@ -250,9 +264,8 @@ void Exchange::on_backend_connected() {
 
 void Exchange::on_interim_response(http::ResponseHead& head) {
   last_activity_ = worker_.loop().now();
-  if (head.status == 101 || ++interim_count_ > kInterimMax) {
-    give_up(Kind::bad_response,
-            head.status == 101 ? "unsolicited upgrade" : "too many interim responses");
+  if (++interim_count_ > kInterimMax) {
+    give_up(Kind::bad_response, "too many interim responses");
     return;
   }
   client_.send_interim(head);
@@ -262,6 +275,11 @@ void Exchange::on_response_head(http::ResponseHead& head) {
   last_activity_ = response_began_ = worker_.loop().now();
   status_ = head.status;
   response_state_ = ResponseState::streaming;
+  let_go_of_held_body();
+  if (head_.asks_for_tunnel()) {
+    tunnel_open_ = head.body.kind == http::BodyLength::Kind::tunnel;
+    if (!tunnel_open_) request_state_ = RequestState::complete;
+  }
   rearm_timer();
   client_.send_head(head, ClientStream::Author::server);
 }
@@ -271,8 +289,10 @@ void Exchange::on_response_body(Bytes bytes) {
   response_bytes_ += bytes.size();
   last_activity_ = worker_.loop().now();
   client_.send_body(bytes);
-  if (client_.buffered() > snapshot_->snapshot->config->limits.stream_buffer_bytes) {
+  if (client_.buffered() > client_.client().stream_buffer_bytes) {
     response_paused_ = true;
+    client_unsent_ = client_.buffered();
+    if (!tunnel_open_) response_rate_.start(last_activity_);
     backend_->pause_response();
     client_.notify_when_writable();
   }
@@ -281,6 +301,7 @@ void Exchange::on_response_body(Bytes bytes) {
 void Exchange::on_client_writable() {
   last_activity_ = worker_.loop().now();
   response_paused_ = false;
+  response_rate_.stop(last_activity_);
   if (attempt_ == AttemptState::forwarding) backend_->resume_response();
 }
 
@@ -307,10 +328,11 @@ void Exchange::give_up(Kind kind, std::string_view detail) {
 bool Exchange::may_try_another() const {
   if (tried_.size() >= kAttemptsMax || response_state_ != ResponseState::waiting) return false;
   if (failure_->kind == Kind::no_socket) return false;  // it would be no better elsewhere
+  if (!body_at_hand_) return false;
   if (failure_->unprocessed) return true;
   // Nothing tells whether the server acted on it, so only what may be done twice is done again.
-  return failure_->stale_connection && http::is_idempotent(head_.method) && request_bytes_ == 0 &&
-         request_state_ == RequestState::complete;
+  return failure_->stale_connection && http::is_idempotent(head_.method) &&
+         !head_.asks_for_tunnel();
 }
 
 void Exchange::after_failure() {
@@ -318,12 +340,11 @@ void Exchange::after_failure() {
   const bool again = may_try_another();
   failure_.reset();
   if (is_connect_failure(failure.kind)) worker_.report_connect_failed(*snapshot_, choice_);
-  end_attempt(failure.kind != Kind::no_socket);
-  // A server that merely closed an idle connection is as good as before.
-  if (failure.stale_connection && !failure.unprocessed) {
-    tried_.back() = nullptr;
-    stale_before_ = true;
-  }
+  end_attempt(failure.kind != Kind::no_socket && failure.kind != Kind::turned_away);
+  // A server that merely closed an idle connection, or is about to, is as good as before.
+  const bool stale = failure.stale_connection && !failure.unprocessed;
+  if (stale || failure.kind == Kind::turned_away) tried_.back() = nullptr;
+  if (stale) stale_before_ = true;
   if (again && choose()) {
     worker_.count(Count::retries);
     begin_attempt();
@@ -377,7 +398,9 @@ void Exchange::on_request_failure(int status, std::string_view reason) {
 // One of the proxy's own answers, whole. The client connection ends after it if there may be
 // request bytes left that nobody reads.
 void Exchange::answer(int status, std::string_view error, std::string_view explanation) {
-  http::ErrorResponse response = http::error_response(status, explanation, error);
+  http::ErrorResponse response = http::is_grpc(head_.fields)
+                                     ? http::grpc_error_response(status, explanation, error)
+                                     : http::error_response(status, explanation, error);
   if (request_state_ == RequestState::receiving) response.head.keep_alive = false;
   status_ = status;
   error_ = error;
@@ -433,13 +456,25 @@ void Exchange::finish(std::string_view outcome) {
 }
 
 TimePoint Exchange::deadline() const {
-  const auto& timeouts = worker_.timeouts();
-  TimePoint when = last_activity_ + timeouts.stream;
+  const conf::Timeouts& times = timeouts();
+  TimePoint when = last_activity_ + times.stream;
   if (request_forwarded_ && response_state_ == ResponseState::waiting) {
-    when = last_activity_ + timeouts.response_head;
+    when = last_activity_ + times.response_head;
   }
-  if (timeouts.exchange > Duration::zero()) when = std::min(when, began_ + timeouts.exchange);
-  return when;
+  if (times.exchange > Duration::zero()) when = std::min(when, began_ + times.exchange);
+  return std::min({when, request_too_slow_at(), response_too_slow_at()});
+}
+
+// A stream of gRPC messages may rest as long as it likes.
+TimePoint Exchange::request_too_slow_at() const {
+  if (request_state_ == RequestState::complete || http::is_grpc(head_.fields)) return kNever;
+  return request_rate_.too_slow_at(request_bytes_, limits().request_rate_min);
+}
+
+TimePoint Exchange::response_too_slow_at() const {
+  const std::uint64_t unsent = client_.buffered();
+  const std::uint64_t taken = response_bytes_ - std::min(response_bytes_, unsent);
+  return response_rate_.too_slow_at(taken, limits().response_rate_min);
 }
 
 void Exchange::rearm_timer() {
@@ -455,20 +490,25 @@ bool Exchange::output_moves() const {
 
 void Exchange::on_timer() {
   const TimePoint now = worker_.loop().now();
-  const Duration limit = worker_.timeouts().exchange;
+  const Duration limit = timeouts().exchange;
   const bool over = limit > Duration::zero() && now >= began_ + limit;
+  const bool slow_request = now >= request_too_slow_at();
+  const bool below_rate = slow_request || now >= response_too_slow_at();
   if (!over && now >= deadline() && output_moves()) last_activity_ = now;
-  if (!over && now < deadline()) {
+  if (!over && !below_rate && now < deadline()) {
     rearm_timer();
     return;
   }
   const bool waiting = response_state_ == ResponseState::waiting;
   worker_.count(over                            ? Count::timeout_exchange
+                : slow_request                  ? Count::limit_request_rate_min
+                : below_rate                    ? Count::limit_response_rate_min
                 : request_forwarded_ && waiting ? Count::timeout_response_head
                                                 : Count::timeout_stream);
   // Who is it that nothing comes from, or that takes nothing?
-  const bool client_is_slow =
-      waiting ? request_state_ == RequestState::receiving && !request_paused_ : response_paused_;
+  const bool client_is_slow = below_rate || (waiting ? request_state_ == RequestState::receiving &&
+                                                           !request_paused_ && !request_forwarded_
+                                                     : response_paused_);
   if (client_is_slow) {
     drop_attempt();
     if (waiting) {

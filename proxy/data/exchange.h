@@ -13,6 +13,9 @@
 //                 │                         └─ cut ─────────────→ done   (client sees an abort)
 //                 └─ own answer (4xx, 5xx) sent whole ──────────→ done
 //
+//   (a tunnel's request is complete with the client's half; its response with the server's, which
+//   ends the exchange)
+//
 //   attempt    none ──→ connecting ──→ forwarding ──→ none
 //               ↑            └─ failed ─────┴─ failed ─┐
 //               └────────── another server ────────────┘
@@ -27,6 +30,7 @@
 
 #include "proxy/data/access_log.h"
 #include "proxy/data/adopted_snapshot.h"
+#include "proxy/data/rate_guard.h"
 #include "proxy/data/stream.h"
 #include "proxy/io/timer_wheel.h"
 #include "routing/picker.h"
@@ -74,13 +78,17 @@ class Exchange final : public RequestHandler, private ResponseHandler {
   void advance();
 
   bool route_request();  // false: answered
-  bool choose();         // false: nobody to offer it to (again); the choice stays as it was
+  std::optional<std::size_t> match_in(const AdoptedSnapshot& snapshot) const;
+  bool tunnel_allowed();  // false: answered
+  bool choose();          // false: nobody to offer it to (again); the choice stays as it was
   void begin_attempt();
   void end_attempt(bool failed);
   void give_up(BackendFailure::Kind kind, std::string_view detail);
   bool may_try_another() const;
   void after_failure();
+  void hold_body(Bytes bytes);
   void forward_held_body();
+  void let_go_of_held_body();
   void answer(int status, std::string_view error, std::string_view explanation);
   void answer_options();
   void refuse_large_body();
@@ -89,6 +97,8 @@ class Exchange final : public RequestHandler, private ResponseHandler {
   // The route's, or the file's while there is none.
   const conf::Timeouts& timeouts() const;
   const conf::Limits& limits() const;
+  TimePoint request_too_slow_at() const;
+  TimePoint response_too_slow_at() const;
   TimePoint deadline() const;
   void rearm_timer();
   bool output_moves() const;
@@ -106,7 +116,9 @@ class Exchange final : public RequestHandler, private ResponseHandler {
   routing::Choice choice_;
   BackendStream* backend_ = nullptr;  // leased while attempt_ != none
   std::vector<const routing::ServerRuntime*> tried_;
-  std::string held_body_;  // body that came before the server could take it
+  // The body so far, for a server that isn't connected yet and for another attempt: whole while
+  // body_at_hand_, at most limits.retry_body_bytes of it once it has been forwarded.
+  std::string held_body_;
   http::Fields request_trailers_;
   std::string request_id_;
   std::optional<BackendFailure> failure_;  // not yet acted on
@@ -119,16 +131,21 @@ class Exchange final : public RequestHandler, private ResponseHandler {
   std::uint64_t response_bytes_ = 0;
   int status_ = 0;
   unsigned interim_count_ = 0;
+  RateGuard request_rate_;   // the client's turn while we wait for its body
+  RateGuard response_rate_;  // while more waits for it than it should
   RequestState request_state_;
   ResponseState response_state_ = ResponseState::waiting;
   AttemptState attempt_ = AttemptState::none;
   bool request_forwarded_ = false;  // the request's end has gone to the backend stream
+  bool body_at_hand_ = true;
+  bool held_forwarded_ = false;  // held_body_ has gone to this attempt's stream
+  bool tunnel_open_ = false;     // bytes go both ways, until either side ends
   bool routed_ = false;
   bool stale_before_ = false;       // a pooled connection was dead: no more of them
   bool request_paused_ = false;     // by us, because the server takes no more
   bool response_paused_ = false;    // by us, because the client takes no more
-  std::size_t client_unsent_ = 0;   // when the timer was armed
-  std::size_t backend_unsent_ = 0;  // likewise
+  std::size_t client_unsent_ = 0;   // when the timer was armed, or the server had to wait
+  std::size_t backend_unsent_ = 0;  // likewise, or the client had to wait
   std::string_view error_;          // why the answer is our own, or the response was cut
 };
 

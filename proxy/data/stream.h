@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 
+#include "conf/config.h"
 #include "proxy/base/address.h"
 #include "proxy/base/bytes.h"
 #include "proxy/http/forwarding.h"
@@ -28,9 +29,11 @@ struct ClientInfo {
   std::string_view listener;
   bool is_tls = false;
   bool trusted = false;  // a trusted proxy: its X-Forwarded-* are believed
+  conf::ForwardedFields forwarded = conf::ForwardedFields::both;  // what servers are told of it
   std::string_view tls_version;
   std::string_view tls_cipher;
-  int fd = -1;  // for asking the kernel who the peer is
+  std::uint64_t stream_buffer_bytes = 128 * 1024;  // high watermark in each direction
+  int fd = -1;                                     // for asking the kernel who the peer is
 };
 
 // What the receiver of a request hears.
@@ -96,10 +99,13 @@ struct BackendFailure {
     connect_refused,
     connect_failed,
     connect_timeout,
+    certificate_refused,  // by us; `detail` says why
+    tls_failed,           // the handshake, otherwise; `detail` says why
     no_socket,    // this machine has none left, or the pool's limit is reached; `detail` says which
     closed,       // ended, broke or was reset before the response was whole
     turned_away,  // REFUSED_STREAM, or above the last stream of a GOAWAY
-    bad_response,  // not HTTP as RFC 9112 has it; `detail` says what
+    upgrade_refused,  // the server takes no such tunnel by its protocol (RFC 8441 §3)
+    bad_response,     // not HTTP as RFC 9112 has it; `detail` says what
     response_timeout,
   };
   Kind kind = Kind::closed;
@@ -108,7 +114,7 @@ struct BackendFailure {
   // True: no byte of a response has come, on a connection that had served before: the server may
   // just have given up an idle connection.
   bool stale_connection = false;
-  std::string_view detail;  // static storage
+  std::string_view detail;  // good until the handler returns
 };
 
 // What the receiver of a response hears.

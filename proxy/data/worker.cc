@@ -17,6 +17,18 @@ std::uint64_t random_bits() {
   return bits;
 }
 
+http::ForwardedFields forwarded_fields(conf::ForwardedFields wanted) {
+  switch (wanted) {
+    case conf::ForwardedFields::x_forwarded:
+      return http::ForwardedFields::x_forwarded;
+    case conf::ForwardedFields::forwarded:
+      return http::ForwardedFields::forwarded;
+    case conf::ForwardedFields::both:
+      break;
+  }
+  return http::ForwardedFields::both;
+}
+
 }  // namespace
 
 Worker::Worker(std::size_t index, Reactor& reactor, std::shared_ptr<AccessLog> access_log,
@@ -117,6 +129,7 @@ http::ForwardContext Worker::forward_context(const http::RequestHead& head,
   context.client_address = client.peer_ip;
   context.client_scheme = client.is_tls ? "https" : "http";
   context.client_trusted = client.trusted;
+  context.forwarded = forwarded_fields(client.forwarded);
   context.request_id = request_id;
   if (head.authority.empty()) {
     server_text_ = server.to_string();

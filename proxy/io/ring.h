@@ -93,8 +93,8 @@ struct Submission {
 struct RingOptions {
   unsigned submission_entries = 1024;
   unsigned completion_entries = 8192;
-  unsigned small_buffer_count = 256;  // powers of two
-  unsigned small_buffer_bytes = 4096;
+  unsigned small_buffer_count = 128;  // powers of two
+  unsigned small_buffer_bytes = 16 * 1024;
   unsigned large_buffer_count = 16;
   unsigned large_buffer_bytes = 64 * 1024;
 };

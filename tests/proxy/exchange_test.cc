@@ -95,7 +95,7 @@ class ExchangeTest : public testing::Test, public WorkerObserver {
  protected:
   ExchangeTest() {
     auto config = std::make_shared<conf::Config>();
-    config->limits.stream_buffer_bytes = 100;
+    client_.info.stream_buffer_bytes = 100;
     config->timeouts.response_head = std::chrono::seconds(5);
     config->timeouts.stream = std::chrono::seconds(3);
     conf::Backend backend{.name = "blue", .servers = {}, .health = conf::HealthCheck{}};
@@ -106,6 +106,9 @@ class ExchangeTest : public testing::Test, public WorkerObserver {
     route.name = "app";
     route.hosts = {"app"};
     route.split.push_back({"blue", *Decimal::parse("1")});
+    route.timeouts = config->timeouts;
+    route.limits = config->limits;
+    route.limits.retry_body_bytes = 10;
     config->routes.push_back(route);
     config_ = config;
     network_.hold_time(true);
@@ -119,6 +122,10 @@ class ExchangeTest : public testing::Test, public WorkerObserver {
     state_.apply(*state_.plan_reload(*config_, WallTime{}).revision);
     snapshot_ = registry_.build(config_, state_, 1, /*assume_up=*/true);
     worker_->adopt(snapshot_, servers_);
+  }
+
+  ~ExchangeTest() override {
+    if (exchange_) exchange_->on_client_gone();
   }
 
   void on_adopted(std::size_t, std::uint64_t) override {}
@@ -135,6 +142,23 @@ class ExchangeTest : public testing::Test, public WorkerObserver {
     head_.body.kind = complete ? http::BodyLength::Kind::none : http::BodyLength::Kind::chunked;
     exchange_ = std::make_unique<Exchange>(*worker_, head_, complete, client_);
     exchange_->start();
+  }
+
+  void ask_for_tunnel(std::string method = "GET") {
+    head_.method_text = method;
+    head_.method = http::method_from(method);
+    head_.authority = "app";
+    head_.target = "/x";
+    head_.protocol = head_.method == http::Method::connect ? "" : "websocket";
+    head_.body.kind = http::BodyLength::Kind::tunnel;
+    exchange_ = std::make_unique<Exchange>(*worker_, head_, false, client_);
+    exchange_->start();
+  }
+  void open_tunnel(ScriptedBackend& backend, int status = 101) {
+    http::ResponseHead head;
+    head.status = status;
+    head.body.kind = http::BodyLength::Kind::tunnel;
+    backend.handler->on_response_head(head);
   }
 
   // The streams in the order in which they were leased.
@@ -320,17 +344,177 @@ TEST_F(ExchangeTest, ASlowServerPausesTheClientAndASlowClientTheServer) {
   EXPECT_EQ(running(), 0u);
 }
 
-TEST_F(ExchangeTest, InterimResponsesPassAndUpgradesDoNot) {
+TEST_F(ExchangeTest, InterimResponsesPass) {
   begin("GET", true);
-  ScriptedBackend& backend = stream(0);
   http::ResponseHead interim;
   interim.status = 103;
-  backend.handler->on_interim_response(interim);
+  stream(0).handler->on_interim_response(interim);
   EXPECT_EQ(client_.log, "interim 103; ");
-  interim.status = 101;
-  backend.handler->on_interim_response(interim);
-  EXPECT_EQ(client_.log, "interim 103; own 502; end; ");
-  EXPECT_EQ(backend.log, "GET /x; end; cancel; ");
+  respond(stream(0), 200, "");
+  EXPECT_EQ(client_.log, "interim 103; head 200; end; ");
+}
+
+// --- Retries ------------------------------------------------------------------------------------
+
+constexpr BackendFailure kTurnedAway{
+    .kind = Kind::turned_away, .unprocessed = true, .stale_connection = false, .detail = {}};
+
+TEST_F(ExchangeTest, ARequestThatWasTurnedAwayIsSentAgainWithItsBody) {
+  begin("POST", false);
+  exchange_->on_request_body(as_bytes("hello"));
+  fail(stream(0), kTurnedAway);
+  ASSERT_EQ(streams(), 2u);
+  EXPECT_EQ(stream(1).body, "hello");
+  exchange_->on_request_body(as_bytes(", you"));
+  exchange_->on_request_end({});
+  EXPECT_EQ(stream(1).body, "hello, you");
+  respond(stream(1), 200, "");
+  EXPECT_EQ(client_.log, "head 200; end; ");
+  EXPECT_EQ(failed_, "") << "a server that turns a request away is not down";
+}
+
+TEST_F(ExchangeTest, ABodyThatIsNotAtHandAnyMoreIsNotSentAgain) {
+  begin("POST", false);
+  exchange_->on_request_body(as_bytes("more than ten bytes"));
+  exchange_->on_request_end({});
+  fail(stream(0), kTurnedAway);
+  EXPECT_EQ(streams(), 1u);
+  EXPECT_EQ(client_.log, "own 503; end; ");
+}
+
+TEST_F(ExchangeTest, AServerThatTurnsEveryRequestAwayIsAskedThreeTimes) {
+  begin("GET", true);
+  for (std::size_t i = 0; i < Exchange::kAttemptsMax; ++i) {
+    for (const auto& pool : pools_) {
+      for (const auto& each : pool->streams) {
+        if (each->handler) fail(*each, kTurnedAway);
+      }
+    }
+  }
+  EXPECT_EQ(streams(), Exchange::kAttemptsMax);
+  EXPECT_EQ(client_.log, "own 503; end; ");
+}
+
+TEST_F(ExchangeTest, AnIdempotentRequestIsRepeatedWithItsBody) {
+  begin("PUT", false);
+  exchange_->on_request_body(as_bytes("again"));
+  exchange_->on_request_end({});
+  fail(stream(0),
+       {.kind = Kind::closed, .unprocessed = false, .stale_connection = true, .detail = {}});
+  ASSERT_EQ(streams(), 2u);
+  EXPECT_EQ(stream(1).body, "again");
+}
+
+// --- Tunnels ------------------------------------------------------------------------------------
+
+TEST_F(ExchangeTest, AnOpenTunnelCarriesBytesBothWaysUntilTheServerEnds) {
+  ask_for_tunnel();
+  ScriptedBackend& backend = stream(0);
+  EXPECT_EQ(backend.log, "GET /x; ") << "no end: the client's half has just begun";
+  open_tunnel(backend);
+  EXPECT_EQ(client_.log, "head 101; ");
+  exchange_->on_request_body(as_bytes("ping, and more than ten bytes"));
+  backend.handler->on_response_body(as_bytes("pong"));
+  EXPECT_EQ(backend.body, "ping, and more than ten bytes");
+  EXPECT_EQ(client_.body, "pong");
+  exchange_->on_request_end({});
+  EXPECT_EQ(backend.log, "GET /x; end; ") << "a half-close is passed on";
+  EXPECT_EQ(running(), 1u);
+  backend.handler->on_response_end({});
+  EXPECT_EQ(client_.log, "head 101; end; ");
+  EXPECT_EQ(running(), 0u);
+}
+
+TEST_F(ExchangeTest, AServerThatDeclinesATunnelAnswersAnOrdinaryRequest) {
+  ask_for_tunnel();
+  respond(stream(0), 403, "no");
+  EXPECT_EQ(client_.log, "head 403; end; ");
+  EXPECT_EQ(client_.body, "no");
+}
+
+TEST_F(ExchangeTest, ARouteThatAllowsNoUpgradeRefusesIt) {
+  auto strict = std::make_shared<conf::Config>(*config_);
+  strict->routes[0].upgrades.clear();
+  worker_->adopt(registry_.build(strict, state_, 2), servers_);
+  ask_for_tunnel();
+  EXPECT_EQ(client_.log, "own 403 close; end; ");
+  EXPECT_EQ(streams(), 0u);
+}
+
+TEST_F(ExchangeTest, ConnectNeedsARouteThatAllowsIt) {
+  ask_for_tunnel("CONNECT");
+  EXPECT_EQ(client_.log, "own 405 close; end; ");
+  exchange_.reset();
+  client_.log.clear();
+  auto open = std::make_shared<conf::Config>(*config_);
+  open->routes[0].allow_connect = true;
+  worker_->adopt(registry_.build(open, state_, 2), servers_);
+  ask_for_tunnel("CONNECT");
+  ASSERT_EQ(streams(), 1u);
+  open_tunnel(stream(0), 200);
+  exchange_->on_request_body(as_bytes("raw"));
+  EXPECT_EQ(stream(0).body, "raw");
+  exchange_->on_client_gone();
+  EXPECT_EQ(stream(0).log, "CONNECT /x; cancel; ");
+}
+
+TEST_F(ExchangeTest, ATunnelInWhichNothingMovesIsCut) {
+  ask_for_tunnel();
+  open_tunnel(stream(0));
+  pass(std::chrono::milliseconds(2900));
+  exchange_->on_request_body(as_bytes("."));
+  pass(std::chrono::milliseconds(2900));
+  EXPECT_EQ(client_.log, "head 101; ");
+  pass(std::chrono::milliseconds(200));
+  EXPECT_EQ(client_.log, "head 101; abort; ");
+}
+
+// --- Rates --------------------------------------------------------------------------------------
+
+TEST_F(ExchangeTest, ABodyThatTricklesInIsA408) {
+  begin("POST", false);
+  for (int i = 0; i < 11; ++i) {
+    exchange_->on_request_body(as_bytes("drop"));
+    pass(std::chrono::seconds(1));
+  }
+  EXPECT_EQ(client_.log, "own 408 close; end; ");
+  EXPECT_EQ(counters_.get(admin::Count::limit_request_rate_min), 1u);
+}
+
+TEST_F(ExchangeTest, AStreamOfGrpcMessagesMayTrickle) {
+  head_.fields.append("content-type", "application/grpc+proto");
+  begin("POST", false);
+  for (int i = 0; i < 15; ++i) {
+    exchange_->on_request_body(as_bytes("drop"));
+    pass(std::chrono::seconds(1));
+  }
+  EXPECT_EQ(client_.log, "");
+  exchange_->on_client_gone();
+}
+
+TEST_F(ExchangeTest, AClientThatTakesTooLittleOfItsResponseIsCut) {
+  begin("GET", true);
+  http::ResponseHead head;
+  head.status = 200;
+  stream(0).handler->on_response_head(head);
+  stream(0).handler->on_response_body(as_bytes(std::string(5000, 'y')));
+  for (int i = 0; i < 20 && client_.log == "head 200; "; ++i) {
+    client_.waiting -= 10;
+    pass(std::chrono::seconds(1));
+  }
+  EXPECT_EQ(client_.log, "head 200; abort; ");
+  EXPECT_EQ(counters_.get(admin::Count::limit_response_rate_min), 1u);
+}
+
+// --- gRPC ---------------------------------------------------------------------------------------
+
+TEST_F(ExchangeTest, AnErrorIsAGrpcStatusForThoseWhoSpeakIt) {
+  head_.fields.append("content-type", "application/grpc");
+  begin("POST", true, "other");
+  EXPECT_EQ(client_.log, "own 200; end; ");
+  EXPECT_EQ(client_.body, "");
+  EXPECT_EQ(counters_.get(admin::Count::responses_4xx), 1u)
+      << "what the answer stands for is what is counted";
 }
 
 TEST_F(ExchangeTest, EndlessInterimResponsesEnd) {

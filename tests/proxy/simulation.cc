@@ -28,6 +28,7 @@ std::shared_ptr<conf::Config> make_config(const Simulation::Options& options,
   conf::Route route;
   route.name = "app";
   route.split.push_back({"blue", *Decimal::parse("1")});
+  route.limits = config->limits;
   config->routes.push_back(route);
   return config;
 }
