@@ -329,7 +329,8 @@ void H2Client::on_data(const h2::Frame& frame) {
     const auto bytes = static_cast<std::uint32_t>(frame.payload.size());
     output_ += h2::window_update(0, bytes);
     auto found = streams_.find(frame.stream);
-    if (found != streams_.end() && !found->second.closed && (frame.flags & h2::kEndStream) == 0) {
+    if (found != streams_.end() && !found->second.closed && !found->second.window_held &&
+        (frame.flags & h2::kEndStream) == 0) {
       output_ += h2::window_update(frame.stream, bytes);
     }
   }

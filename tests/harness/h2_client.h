@@ -112,6 +112,8 @@ class H2Client {
   std::uint64_t bytes_received() const { return bytes_received_; }
   std::uint64_t bytes_sent() const { return bytes_sent_; }
   std::string alpn() const { return transport_.alpn(); }
+  // No more window for that stream's data from here on, though the connection's stays open.
+  void hold_window(std::uint32_t stream) { streams_.at(stream).window_held = true; }
   // How much of a body may be sent now.
   std::int64_t window(std::uint32_t stream) const;
   // Our end.
@@ -123,6 +125,7 @@ class H2Client {
     H2Response response;
     bool final_head = false;
     bool closed = false;
+    bool window_held = false;
     std::int64_t window = 0;  // what the peer still takes
     std::string unsent;
     std::optional<Fields> trailers;

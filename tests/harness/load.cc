@@ -129,9 +129,15 @@ Wrk::~Wrk() {
 }
 
 std::expected<WrkResult, std::string> Wrk::stop(bool interrupt) {
-  if (interrupt) kill(pid_, SIGINT);
   std::string output;
   std::array<char, 4096> buffer;
+  if (interrupt) {
+    // Once isn't enough: before wrk has gone to sleep it takes note of the signal and sleeps on.
+    pollfd waiting{.fd = output_.get(), .events = POLLIN, .revents = 0};
+    do {
+      kill(pid_, SIGINT);
+    } while (poll(&waiting, 1, 500) == 0);
+  }
   while (true) {
     ssize_t n = read(output_.get(), buffer.data(), buffer.size());
     if (n < 0 && errno == EINTR) continue;

@@ -53,6 +53,9 @@ std::string SluiceTest::config_text(const Scenario& scenario) const {
     backends = {{"blue", {{"one", blue_.address()}}}, {"green", {{"one", green_.address()}}}};
   }
   for (const auto& [backend, servers] : backends) {
+    if (auto lines = scenario.backend_lines.find(backend); lines != scenario.backend_lines.end()) {
+      text += "[backends." + backend + "]\n" + lines->second + "\n";
+    }
     text += "[backends." + backend + ".servers]\n";
     for (const auto& [name, address] : servers) text += name + " = \"" + address + "\"\n";
   }

@@ -50,6 +50,7 @@ struct Scenario {
   std::string certificate = "server";  // file name without its ending
   // Backend → server name → address. Empty: `blue` and `green` with one server each, `one`.
   std::map<std::string, std::map<std::string, std::string>> backends;
+  std::map<std::string, std::string> backend_lines;  // more lines of [backends.NAME]
   std::string split = "{ blue = 1, green = 0 }";
   std::string routes;  // instead of the one route `app`
   std::string more;    // further tables

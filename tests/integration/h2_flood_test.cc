@@ -1,0 +1,325 @@
+// Clients that make a connection work for nothing: each is ended within the published budget, and a
+// well-behaved client beside it notices nothing.
+#include <algorithm>
+#include <atomic>
+#include <functional>
+#include <thread>
+
+#include "tests/harness/h2_client.h"
+#include "tests/integration/sluice_test.h"
+
+namespace sluice::integration {
+namespace {
+
+using harness::H2Client;
+namespace h2 = harness::h2;
+
+// What a connection that does no useful work gets (docs/limits.md); some more is on its way when
+// the end comes.
+constexpr std::uint64_t kBytesMax = 1024 * 1024;
+constexpr std::uint64_t kFramesMax = 10'000;
+constexpr std::uint64_t kOnTheWayFrames = 2'000;
+
+struct Batch {
+  std::string bytes;
+  std::uint64_t frames = 0;
+};
+
+struct Flood {
+  const char* name;
+  // Once, before the rest.
+  std::string opening;
+  // `round` counts from 0; a batch of about 100 frames.
+  std::function<Batch(std::uint32_t round)> batch;
+};
+
+std::string head(std::uint32_t stream, bool end, const std::string& target = "/hold") {
+  return h2::headers(
+      stream, H2Client::request_fields({.method = end ? "GET" : "POST", .target = target}), end);
+}
+
+std::function<Batch(std::uint32_t)> again(const std::string& frame) {
+  return [frame](std::uint32_t) {
+    Batch batch{.bytes = {}, .frames = 100};
+    for (int i = 0; i < 100; ++i) batch.bytes += frame;
+    return batch;
+  };
+}
+
+// On a new stream each time: its head, and what makes the server reset it.
+std::function<Batch(std::uint32_t)> on_streams(bool end,
+                                               std::function<std::string(std::uint32_t)> what) {
+  return [end, what](std::uint32_t round) {
+    Batch batch{.bytes = {}, .frames = 100};
+    for (std::uint32_t i = 0; i < 50; ++i) {
+      const std::uint32_t stream = 2 * (round * 50 + i) + 1;
+      batch.bytes += head(stream, end) + what(stream);
+    }
+    return batch;
+  };
+}
+
+std::vector<Flood> floods() {
+  const std::string begun = h2::frame(h2::kHeaders, h2::kEndStream, 1,
+                                      h2::section(H2Client::request_fields({.target = "/"})));
+  const std::string open = head(1, false);
+  return {
+      {"RapidReset", "", on_streams(true, [](auto id) { return h2::reset(id, h2::kCancel); })},
+      {"MadeYouResetByEmptyWindowUpdate", "",
+       on_streams(true, [](auto id) { return h2::window_update(id, 0); })},
+      {"MadeYouResetByWindowOverflow", "",
+       on_streams(true, [](auto id) { return h2::window_update(id, 0x7fff'ffff); })},
+      {"MadeYouResetByDataBehindTheEnd", "",
+       on_streams(true, [](auto id) { return h2::data(id, "x"); })},
+      {"MadeYouResetByHeadersBehindTheEnd", "",
+       on_streams(true, [](auto id) { return head(id, true); })},
+      {"MadeYouResetByPriorityOfAWrongSize", "",
+       on_streams(true, [](auto id) { return h2::frame(h2::kPriority, 0, id, "1234"); })},
+      {"MadeYouResetByContentLength", "",
+       on_streams(false,
+                  [](auto id) {
+                    return h2::headers(id, Fields{.lines = {{":path", "/"}}}, true);
+                  })},
+      {"MalformedHeads", "",
+       [](std::uint32_t round) {
+         Batch batch{.bytes = {}, .frames = 100};
+         for (std::uint32_t i = 0; i < 100; ++i) {
+           batch.bytes +=
+               h2::headers(2 * (round * 100 + i) + 1, Fields{.lines = {{"X", "y"}}}, true);
+         }
+         return batch;
+       }},
+      {"EmptyContinuation", begun, again(h2::frame(h2::kContinuation, 0, 1))},
+      {"ContinuationWithData", begun,
+       again(h2::frame(h2::kContinuation, 0, 1,
+                       h2::section(Fields{.lines = {{"x", std::string(20, 'y')}}})))},
+      {"Settings", "", again(h2::settings({}))},
+      {"SettingsThatChange", "",
+       [](std::uint32_t) {
+         Batch batch{.bytes = {}, .frames = 100};
+         for (std::uint32_t i = 0; i < 100; ++i) {
+           batch.bytes += h2::settings(
+               {{h2::kHeaderTableSize, i % 2 * 4096}, {h2::kInitialWindowSize, 65'535 + i % 2}});
+         }
+         return batch;
+       }},
+      {"Ping", "", again(h2::frame(h2::kPing, 0, 0, "12345678"))},
+      {"PingAcknowledgements", "", again(h2::frame(h2::kPing, h2::kAck, 0, "12345678"))},
+      {"EmptyData", open, again(h2::data(1, ""))},
+      {"PaddingOnly", open,
+       again(h2::frame(h2::kData, h2::kPadded, 1, '\x05' + std::string(5, '\0')))},
+      {"UnknownFrames", "", again(h2::frame(0x42, 0, 0, "whatever"))},
+      {"UnknownFramesOnAStream", open, again(h2::frame(0x42, 0, 1, std::string(100, 'x')))},
+      {"Priority", "", again(h2::frame(h2::kPriority, 0, 1, std::string("\0\0\0\3\x10", 5)))},
+      {"WindowUpdates", open, again(h2::window_update(0, 1))},
+      {"WindowUpdatesOfAStream", open, again(h2::window_update(1, 1))},
+      {"ResetsOfAClosedStream", head(1, true) + h2::reset(1, h2::kCancel),
+       again(h2::reset(1, h2::kCancel))},
+      {"EmptyUnknownSettings", "", again(h2::settings({{0x99, 1}, {0x98, 2}, {0x97, 3}}))},
+  };
+}
+
+// A client that asks for one small thing after the other, and looks at the clock.
+class Neighbour {
+ public:
+  explicit Neighbour(const harness::Endpoint& endpoint) {
+    auto client = H2Client::connect(endpoint);
+    if (client) client_ = std::move(*client);
+  }
+  bool ask() {
+    const auto before = std::chrono::steady_clock::now();
+    const bool good = client_ && client_->get("/").status == 200;
+    times_.push_back(std::chrono::steady_clock::now() - before);
+    return good;
+  }
+  // Of what was asked since the last call.
+  milliseconds p99() {
+    if (times_.empty()) return milliseconds(0);
+    std::ranges::sort(times_);
+    const auto at = times_[times_.size() * 99 / 100];
+    times_.clear();
+    return std::chrono::ceil<milliseconds>(at);
+  }
+
+ private:
+  std::unique_ptr<H2Client> client_;
+  std::vector<std::chrono::steady_clock::duration> times_;
+};
+
+class H2FloodTest : public SluiceTest {
+ protected:
+  // A shared machine has its own hiccups.
+  static constexpr milliseconds kFloor = kSanitized ? milliseconds(150) : milliseconds(30);
+
+  void start_flood(Scenario scenario = {}) {
+    scenario.listener += "protocols = [\"http/1.1\", \"h2\"]\n";
+    start(scenario);
+  }
+  std::unique_ptr<H2Client> connect_h2(H2Client::Options options = {}) {
+    auto client = H2Client::connect(sluice_->endpoint("http"), options);
+    EXPECT_TRUE(client) << client.error();
+    return client ? std::move(*client) : nullptr;
+  }
+  // All series of that name together.
+  double sum_of(const std::string& name) {
+    const Response response = harness::fetch(sluice_->metrics(), "GET", "/metrics");
+    double sum = 0;
+    for (std::size_t at = 0; (at = response.body.find("\n" + name, at)) != std::string::npos;) {
+      const std::size_t end = response.body.find('\n', at + 1);
+      sum += std::strtod(&response.body[response.body.rfind(' ', end)], nullptr);
+      at = end;
+    }
+    return sum;
+  }
+};
+
+class H2FloodTableTest : public H2FloodTest, public testing::WithParamInterface<Flood> {};
+
+TEST_P(H2FloodTableTest, IsEndedWithinItsBudgetAndHurtsNobody) {
+  const Flood& flood = GetParam();
+  start_flood({.workers = 1});
+  Neighbour neighbour(sluice_->endpoint("http"));
+  for (int i = 0; i < 200; ++i) ASSERT_TRUE(neighbour.ask());
+  const milliseconds quiet = neighbour.p99();
+  const double goaways = sum_of("sluice_h2_goaways_total");
+  const std::uint64_t memory = sluice_->memory().rss_kib;
+
+  std::atomic<bool> over = false;
+  std::atomic<int> failed = 0;
+  std::thread beside([&] {
+    for (int i = 0; i < 100 || !over; ++i) {
+      if (!neighbour.ask()) ++failed;
+    }
+  });
+  auto client = connect_h2({.answers = false});
+  client->send(flood.opening);
+  std::uint64_t frames = 0;
+  Deadline deadline;
+  for (std::uint32_t round = 0; !deadline.over() && frames <= kFramesMax + kOnTheWayFrames;
+       ++round) {
+    const Batch batch = flood.batch(round);
+    if (!client->send(batch.bytes)) break;
+    frames += batch.frames;
+    // What it says is read before more is sent.
+    if (client->wait_until([&] { return client->go_away().has_value(); },
+                           Deadline(milliseconds(kSanitized ? 10 : 3)))) {
+      break;
+    }
+  }
+  client->wait_until([&] { return client->ending() != Ending::open; });
+  over = true;
+  beside.join();
+
+  EXPECT_NE(client->ending(), Ending::open) << "after " << frames << " frames";
+  EXPECT_LE(frames, kFramesMax + kOnTheWayFrames);
+  EXPECT_LE(client->bytes_sent(), kBytesMax + kBytesMax / 4);
+  if (client->go_away()) {
+    const std::uint32_t code = client->go_away()->code;
+    EXPECT_TRUE(code == h2::kEnhanceYourCalm || code == h2::kProtocolError ||
+                code == h2::kStreamClosed || code == h2::kFrameSizeError ||
+                code == h2::kFlowControlError)
+        << h2::code_name(code);
+  }
+  EXPECT_LT(client->bytes_received(), 10 * client->bytes_sent());
+  EXPECT_LT(sluice_->memory().rss_kib,
+            memory + (kSanitized ? 65'536 : 4096 + 10 * client->bytes_sent() / 1024));
+  EXPECT_GT(sum_of("sluice_h2_goaways_total"), goaways);
+  EXPECT_EQ(failed, 0);
+  EXPECT_LE(neighbour.p99(), std::max(2 * quiet, kFloor)) << "quiet: " << quiet.count() << " ms";
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, H2FloodTableTest, testing::ValuesIn(floods()),
+                         [](const auto& each) { return each.param.name; });
+
+TEST_F(H2FloodTest, BombsOfTheFieldTableAreRefusedBeforeTheyGrow) {
+  start_flood({.workers = 1});
+  const std::uint64_t memory = sluice_->memory().rss_kib;
+  const std::string usual = h2::section(H2Client::request_fields({}));
+  // A field of nearly the table's size, or an empty cookie, enters the table, and each byte behind
+  // it names it once more.
+  const std::string large = "\x40\x01x\x7f\xe1\x1e" + std::string(4000 - 32, 'y');
+  const std::string crumb(
+      "\x40\x06"
+      "cookie\x00",
+      9);
+  for (const std::string& entry : {large, crumb}) {
+    auto client = connect_h2();
+    const std::uint32_t stream = client->take_stream();
+    const std::string block = usual + entry + std::string(15'000 - entry.size(), '\xbe');
+    client->send(h2::frame(h2::kHeaders, h2::kEndHeaders | h2::kEndStream, stream, block));
+    const harness::H2Response response = client->finish(stream);
+    EXPECT_TRUE(response.status == 431 || response.reset_code || client->go_away())
+        << response.summary();
+    EXPECT_FALSE(response.status == 200) << response.summary();
+  }
+  EXPECT_EQ(blue_.counts().requests, 0u);
+  EXPECT_LT(sluice_->memory().rss_kib, memory + (kSanitized ? 65'536 : 4096));
+  EXPECT_EQ(connect_h2()->get("/").status, 200);
+}
+
+TEST_F(H2FloodTest, WindowsHeldAtZeroAreTimedOutAndHoldLittle) {
+  start_flood({.workers = 1, .timeouts = "stream = \"2s\""});
+  ASSERT_EQ(connect_h2()->get("/bytes/1000000").status, 200);
+  const std::uint64_t memory = sluice_->memory().rss_kib;
+  auto client = connect_h2({.settings = {{h2::kInitialWindowSize, 0}}});
+  std::vector<std::uint32_t> streams;
+  for (int i = 0; i < 50; ++i) streams.push_back(client->begin({.target = "/bytes/10000000"}));
+  ASSERT_TRUE(client->send(""));
+  ASSERT_TRUE(client->wait_for_head(streams.back()));
+  EXPECT_LT(sluice_->memory().rss_kib, memory + (kSanitized ? 131'072 : 32'768));
+  for (const std::uint32_t stream : streams) {
+    const harness::H2Response response = client->finish(stream);
+    EXPECT_NE(response.outcome, Outcome::timed_out) << "it is still there";
+    EXPECT_FALSE(response.complete());
+  }
+  EXPECT_EQ(connect_h2()->get("/").status, 200);
+  EXPECT_TRUE(wait_until([&] { return blue_.counts().held == 0; }));
+}
+
+TEST_F(H2FloodTest, HeadsThatNeverEndAreTimedOut) {
+  start_flood({.timeouts = "request_head = \"1s\""});
+  auto client = connect_h2();
+  const std::string section = h2::section(H2Client::request_fields({}));
+  ASSERT_TRUE(client->send(h2::frame(h2::kHeaders, h2::kEndStream, 1, section)));
+  EXPECT_TRUE(client->wait_until([&] { return client->ending() != Ending::open; }));
+  // Nor does a frame, or a preface.
+  for (const std::string& bytes :
+       {std::string(h2::kPreface.substr(0, 10)),
+        std::string(h2::kPreface) + h2::settings({}) + std::string("\0\0\x10\x01", 4)}) {
+    auto raw = connect();
+    ASSERT_TRUE(raw->send(bytes));
+    EXPECT_NE(raw->wait_for_end(), Ending::open);
+  }
+  EXPECT_EQ(blue_.counts().requests, 0u);
+}
+
+TEST_F(H2FloodTest, BodiesThatNeverComeAreTimedOut) {
+  start_flood({.timeouts = "stream = \"1s\""});
+  auto client = connect_h2();
+  const std::uint32_t stream =
+      client->begin({.method = "POST", .target = "/upload", .fields = {}, .end = false});
+  client->put(stream, "a little", false);
+  const harness::H2Response response = client->finish(stream);
+  EXPECT_TRUE(response.status == 408 || response.reset_code || client->go_away())
+      << response.summary();
+  EXPECT_EQ(client->get("/").status, 200);
+}
+
+TEST_F(H2FloodTest, HalfMadeHandshakesAndHoardedConnectionsEnd) {
+  start_flood(
+      {.timeouts = "tls_handshake = \"1s\"\nidle = \"1s\"", .limits = "client_connections = 50"});
+  auto raw = harness::HttpClient::connect(sluice_->endpoint("https"));
+  ASSERT_TRUE(raw);
+  ASSERT_TRUE((*raw)->send(std::string("\x16\x03\x01\x02\x00\x01", 6)));
+  EXPECT_NE((*raw)->wait_for_end(), Ending::open);
+  std::vector<std::unique_ptr<H2Client>> hoard;
+  for (int i = 0; i < 50; ++i) hoard.push_back(connect_h2());
+  for (auto& client : hoard) client->send("");
+  // Those beyond are closed at once, and all of them when nothing comes.
+  EXPECT_TRUE(
+      wait_until([&] { return metric("sluice_client_connections{listener=\"http\"}") == 0; }));
+  EXPECT_EQ(connect_h2()->get("/").status, 200);
+}
+
+}  // namespace
+}  // namespace sluice::integration
