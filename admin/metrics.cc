@@ -257,6 +257,12 @@ constexpr Metric kMetrics[] = {
        for (const auto& listener : in.listeners)
          out.add({{"listener", listener.name}}, difference(listener.accepted, listener.closed));
      }},
+    {{"sluice_client_connections_gave_way_total", counter, "",
+      "Idle connections of clients that were closed for new ones, at limits.client_connections."},
+     add_count<Count::client_connections_gave_way>},
+    {{"sluice_proxy_headers_refused_total", counter, "",
+      "Connections closed because their PROXY header was missing, malformed or late."},
+     add_count<Count::refused_proxy_headers>},
     {{"sluice_tls_handshakes_total", counter, "listener,result",
       "TLS handshakes with clients: full, resumed, failed."},
      add_handshakes},

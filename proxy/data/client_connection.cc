@@ -1,6 +1,7 @@
 #include "proxy/data/client_connection.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "proxy/data/h1_client.h"
 #include "proxy/data/h2_client.h"
@@ -39,15 +40,21 @@ void ClientConnection::accept(int fd) {
   if (settings_->tells_local_address) local_ = host_.loop().ring().local_address(fd);
   if (peer_.family != Address::Family::unix_path) peer_ip_ = peer_.ip_to_string();
   listener_counters().accepted.add();
+  if (settings_->begins_with_proxy_header(peer_)) {
+    state_ = State::proxy_header;
+    transport_.accept(fd, nullptr);
+    arm(settings_->timeouts.request_head);
+    return;
+  }
   transport_.accept(fd, settings_->tls.get());
   if (settings_->tls) {
     arm(settings_->timeouts.tls_handshake);
   } else {
-    begin_choosing();
+    begin_choosing({});
   }
 }
 
-// Before the first request: what comes next is an idle connection that ends.
+// Where nothing can be asked yet, what comes next is an idle connection that ends.
 void ClientConnection::drain() {
   if (draining_) return;
   draining_ = true;
@@ -57,6 +64,10 @@ void ClientConnection::drain() {
 
 void ClientConnection::cut() {
   if (state_ != State::closing) close(io::Socket::Ending::reset);
+}
+
+void ClientConnection::give_way() {
+  close(io::Socket::Ending::orderly);
 }
 
 ClientInfo ClientConnection::client_info() const {
@@ -82,18 +93,47 @@ void ClientConnection::disarm() {
   timer_.cancel();
 }
 
+void ClientConnection::set_idle(bool idle) {
+  base::ListNode<IdleClientTag>::unlink();
+  if (idle) host_.idle_clients().push_back(*this);
+}
+
 void ClientConnection::write(Bytes bytes) {
   host_.counters().add(Count::client_bytes_sent, bytes.size());
   transport_.write(bytes);
 }
 
-// --- Which HTTP it will be ----------------------------------------------------------------------
+// --- Before the first request -------------------------------------------------------------------
 
-void ClientConnection::begin_choosing() {
-  if (!settings_->http2) return serve(conf::HttpVersion::http1, {});
-  if (!settings_->http1) return serve(conf::HttpVersion::http2, {});
+Bytes ClientConnection::take_proxy_header(Bytes bytes) {
+  using Status = http::ProxyHeaderParser::Status;
+  if (!proxy_header_) proxy_header_ = std::make_unique<http::ProxyHeaderParser>();
+  const auto result = proxy_header_->consume(bytes);
+  if (result.status == Status::error) refuse_proxy_header();
+  if (result.status != Status::done) return {};
+  const auto proxied = std::exchange(proxy_header_, nullptr);
+  const http::ProxiedAddresses& addresses = proxied->addresses();
+  if (addresses.source.family != Address::Family::none) {
+    peer_ = addresses.source;
+    local_ = addresses.destination;
+    peer_ip_ = peer_.family == Address::Family::unix_path ? "" : peer_.ip_to_string();
+  }
+  host_.counters().add(Count::client_bytes_received, result.consumed);
+  return bytes.subspan(result.consumed);
+}
+
+void ClientConnection::refuse_proxy_header() {
+  host_.counters().add(Count::refused_proxy_headers);
+  close(io::Socket::Ending::orderly);
+}
+
+void ClientConnection::begin_choosing(Bytes first) {
+  if (!settings_->http2) return serve(conf::HttpVersion::http1, first);
+  if (!settings_->http1) return serve(conf::HttpVersion::http2, first);
   state_ = State::choosing;
+  set_idle(true);
   arm(host_.draining() ? settings_->timeouts.request_head : settings_->timeouts.idle);
+  if (!first.empty()) choose(first);
 }
 
 void ClientConnection::choose(Bytes bytes) {
@@ -101,14 +141,18 @@ void ClientConnection::choose(Bytes bytes) {
   const std::string_view text = as_text(bytes.first(std::min(bytes.size(), wanted.size())));
   if (!wanted.starts_with(text)) return serve(conf::HttpVersion::http1, bytes);
   if (text.size() == wanted.size()) return serve(conf::HttpVersion::http2, bytes);
-  if (preface_bytes_ == 0) arm(settings_->timeouts.request_head);
+  if (preface_bytes_ == 0) {
+    set_idle(false);
+    arm(settings_->timeouts.request_head);
+  }
   preface_bytes_ += static_cast<std::uint8_t>(text.size());
 }
 
 // `first` has come already, and preface_bytes_ before it.
 void ClientConnection::serve(conf::HttpVersion version, Bytes first) {
-  if (draining_ && preface_bytes_ == 0) return linger();
+  if (draining_ && preface_bytes_ == 0 && first.empty()) return linger();
   state_ = State::serving;
+  set_idle(false);
   protocol_ = make_protocol(*this, version);
   // What is left of the protocol when it is done takes further bytes and drops them.
   if (preface_bytes_ > 0) protocol_->on_data(as_bytes(kHttp2Preface.substr(0, preface_bytes_)));
@@ -129,11 +173,24 @@ void ClientConnection::on_open() {
 }
 
 void ClientConnection::on_data(Bytes bytes) {
+  if (state_ == State::proxy_header) {
+    const Bytes rest = take_proxy_header(bytes);
+    if (proxy_header_ || state_ != State::proxy_header) return;
+    if (!settings_->tls) {
+      host_.counters().add(Count::client_bytes_received, rest.size());
+      return begin_choosing(rest);
+    }
+    state_ = State::handshaking;
+    arm(settings_->timeouts.tls_handshake);
+    transport_.start_tls(*settings_->tls, rest);
+    return;
+  }
   host_.counters().add(Count::client_bytes_received, bytes.size());
-  if (state_ == State::choosing)
+  if (state_ == State::choosing) {
     choose(bytes);
-  else if (state_ == State::serving)
+  } else if (state_ == State::serving) {
     protocol_->on_data(bytes);
+  }
 }
 
 void ClientConnection::on_end(bool clean) {
@@ -144,6 +201,10 @@ void ClientConnection::on_end(bool clean) {
       close(io::Socket::Ending::orderly);
       break;
     case State::proxy_header:
+      // One that says nothing at all asks whether we are there.
+      if (proxy_header_) host_.counters().add(Count::refused_proxy_headers);
+      close(io::Socket::Ending::orderly);
+      break;
     case State::choosing:
       close(io::Socket::Ending::orderly);
       break;
@@ -215,6 +276,7 @@ void ClientConnection::close(io::Socket::Ending ending) {
 }
 
 void ClientConnection::detach() {
+  set_idle(false);
   if (!protocol_) return;
   const auto protocol = protocol_.get();
   host_.loop().retire(std::move(protocol_));
@@ -257,6 +319,9 @@ void ClientConnection::on_timer() {
       }
       break;
     case State::proxy_header:
+      host_.counters().add(Count::timeout_request_head);
+      refuse_proxy_header();
+      break;
     case State::closing:
       break;
   }

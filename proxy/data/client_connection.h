@@ -8,6 +8,9 @@
 //               (if from a      (if the          (plain, if   │                      ↑
 //                trusted peer)   listener has)    h2 may come) └──────── cut ────────┘
 //
+// A PROXY header that is missing, malformed or late ends the connection at once. The addresses that
+// it tells are the client's from then on, everywhere.
+//
 // lingering: our end goes out behind what is still unsent; what the client still sends is read and
 // dropped, so that no reset destroys the response on its way (RFC 9112 §9.6). A client that takes
 // nothing of what is unsent for timeouts.stream is cut.
@@ -23,17 +26,20 @@
 #include "proxy/data/connection_settings.h"
 #include "proxy/data/stream.h"
 #include "proxy/data/transport.h"
+#include "proxy/http/proxy_protocol.h"
 #include "proxy/io/loop.h"
 
 namespace sluice::proxy {
 
 struct ClientListTag;
+struct IdleClientTag;
 
 // "PRI * HTTP/2.0…": what an HTTP/2 client begins with (RFC 9113 §3.4).
 inline constexpr std::string_view kHttp2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 class ClientConnection final : public io::Retired,
                                public base::ListNode<ClientListTag>,
+                               public base::ListNode<IdleClientTag>,
                                private Transport::Handler {
  public:
   // After our end has gone out.
@@ -48,6 +54,8 @@ class ClientConnection final : public io::Retired,
   void drain();
   // Ends now, whatever runs.
   void cut();
+  // Ends now, since another needs its place. Precondition: idle.
+  void give_way();
 
   // --- For the protocol ---------------------------------------------------------------------
   ConnectionHost& host() { return host_; }
@@ -59,6 +67,8 @@ class ClientConnection final : public io::Retired,
   // on_timer() then; one at a time.
   void arm(Duration after);
   void disarm();
+  // Nothing runs, and nothing has been begun: the connection may have to give way to a new one.
+  void set_idle(bool idle);
   bool draining() const { return draining_; }
   bool client_ended() const { return ended_; }
   // Counts what goes out.
@@ -90,7 +100,10 @@ class ClientConnection final : public io::Retired,
   void on_closed() override;
 
   admin::ListenerCounters& listener_counters();
-  void begin_choosing();
+  // Returns what follows the header.
+  Bytes take_proxy_header(Bytes bytes);
+  void refuse_proxy_header();
+  void begin_choosing(Bytes first);
   void choose(Bytes bytes);
   void serve(conf::HttpVersion version, Bytes first);
   void detach();
@@ -101,7 +114,8 @@ class ClientConnection final : public io::Retired,
   std::shared_ptr<const ConnectionSettings> settings_;
   Transport transport_;
   io::Timer timer_;
-  std::unique_ptr<ClientProtocol> protocol_;  // while serving
+  std::unique_ptr<ClientProtocol> protocol_;               // while serving
+  std::unique_ptr<http::ProxyHeaderParser> proxy_header_;  // from its first byte to its last
   Address peer_;
   Address local_;
   std::string peer_ip_;     // made once, sent with every request

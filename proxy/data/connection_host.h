@@ -7,9 +7,13 @@
 
 #include "admin/worker_counters.h"
 #include "conf/config.h"
+#include "proxy/base/intrusive_list.h"
 #include "proxy/io/loop.h"
 
 namespace sluice::proxy {
+
+class ClientConnection;
+struct IdleClientTag;
 
 class ConnectionHost {
  public:
@@ -22,6 +26,8 @@ class ConnectionHost {
   virtual std::string_view http_date() = 0;
   // A client connection is gone.
   virtual void client_closed() = 0;
+  // Client connections on which nothing runs, longest idle first.
+  virtual base::IntrusiveList<ClientConnection, IdleClientTag>& idle_clients() = 0;
   // True once the process is on its way out: connections end after the response at hand.
   virtual bool draining() const = 0;
   // Memory to compose a head in; whoever takes it clears it, and is done with it on return.

@@ -12,6 +12,7 @@ using http::HeadStatus;
 
 H1Client::H1Client(ClientConnection& connection) : connection_(connection) {
   connection_.transport().note_idle();
+  connection_.set_idle(true);
   // Accepted when the listener was closed already: it gets its one request, and soon.
   connection_.arm(host().draining() ? settings().timeouts.request_head : settings().timeouts.idle);
 }
@@ -51,7 +52,11 @@ void H1Client::on_end(bool clean) {
       break;
     case State::exchanging:
       // A half-closed client still wants its answers; one that broke off does not.
-      if (!clean || !turn_->request_done) connection_.close(io::Socket::Ending::reset);
+      if (clean && turn_->head.asks_for_tunnel()) {
+        host().loop().defer(*this);
+      } else if (!clean || !turn_->request_done) {
+        connection_.close(io::Socket::Ending::reset);
+      }
       break;
     case State::done:
       break;
@@ -108,6 +113,7 @@ std::size_t H1Client::take(Bytes input) {
         break;
       case State::exchanging:
         if (turn_->request_done) return used;
+        if (turn_->head.asks_for_tunnel() && !turn_->tunnel_open) return used;
         if (rest.empty()) return used;
         used += take_body(rest);
         break;
@@ -119,6 +125,7 @@ std::size_t H1Client::take(Bytes input) {
 
 void H1Client::begin_turn() {
   state_ = State::reading;
+  connection_.set_idle(false);
   turn_ = std::make_unique<Turn>(head_limits(settings().limits));
   turn_->parser.reset();
   turn_->head.scheme = connection_.transport().is_tls() ? "https" : "http";
@@ -254,6 +261,7 @@ void H1Client::send_head(const http::ResponseHead& head, Author author) {
   Turn& turn = *turn_;
   SLUICE_CHECK(!turn.head_sent);
   turn.head_sent = true;
+  if (turn.head.asks_for_tunnel()) settle_tunnel(head);
   // An error that comes before the request is whole ends the connection: the rest isn't wanted.
   const bool rest_unwanted = !turn.request_done && head.status >= 400;
   const bool wanted = !last_request_ && !host().draining() && !rest_unwanted &&
@@ -268,6 +276,24 @@ void H1Client::send_head(const http::ResponseHead& head, Author author) {
     http::write_own_response(out, head, turn.framing);
   }
   connection_.write(as_bytes(out));
+}
+
+void H1Client::settle_tunnel(const http::ResponseHead& head) {
+  if (head.body.kind == BodyLength::Kind::tunnel) {
+    turn_->tunnel_open = true;
+    host().loop().defer(*this);
+  } else {
+    turn_->request_done = true;
+    if (read_ahead_) last_request_ = true;
+  }
+}
+
+// With what came before it was open, and with the client's end.
+void H1Client::go_on_with_tunnel() {
+  if (read_ahead_) take_read_ahead();
+  if (state_ != State::exchanging || turn_->response_done) return;
+  if (!turn_->paused) connection_.transport().resume();
+  if (connection_.client_ended() && !turn_->request_done) end_request();
 }
 
 void H1Client::send_body(Bytes bytes) {
@@ -285,8 +311,10 @@ void H1Client::send_end(const http::Fields& trailers) {
 // The cut must not pass for the end: where only the connection's end marks it, a reset does.
 void H1Client::abort() {
   turn_->response_done = true;
-  const bool end_would_look_complete = turn_->framing.body.kind == BodyLength::Kind::until_close &&
-                                       !connection_.transport().is_tls();
+  const BodyLength::Kind kind = turn_->framing.body.kind;
+  const bool end_would_look_complete =
+      (kind == BodyLength::Kind::until_close || kind == BodyLength::Kind::tunnel) &&
+      !connection_.transport().is_tls();
   connection_.close(end_would_look_complete ? io::Socket::Ending::reset
                                             : io::Socket::Ending::orderly);
 }
@@ -309,7 +337,11 @@ void H1Client::notify_when_writable() {
 }
 
 void H1Client::run_deferred() {
-  if (state_ != State::exchanging || !turn_->response_done) return;
+  if (state_ != State::exchanging) return;
+  if (!turn_->response_done) {
+    if (turn_->tunnel_open) go_on_with_tunnel();
+    return;
+  }
   if (last_request_ || (connection_.client_ended() && !read_ahead_)) {
     connection_.linger();
   } else if (!turn_->request_done) {
@@ -347,6 +379,7 @@ void H1Client::become_idle() {
   if (turn_ && turn_->streaming) connection_.transport().set_streaming(false);
   turn_.reset();
   state_ = State::idle;
+  connection_.set_idle(true);
   connection_.transport().note_idle();
   if (!read_ahead_) connection_.transport().resume();
   if (last_request_) {

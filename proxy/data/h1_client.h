@@ -11,6 +11,11 @@
 //    done                    done                  done                              done
 //
 // done: the connection lingers or is closed.
+//
+// Of a request that asks for a tunnel, what the client sends before the response that opens it is
+// read ahead. In an open tunnel bytes pass as they come, until either side ends; any other response
+// ends the request, and the connection too if something had been read ahead: nobody can tell what
+// it is.
 #pragma once
 
 #include <memory>
@@ -62,6 +67,7 @@ class H1Client final : public ClientProtocol, private ClientStream, private io::
     ClientInfo client;
     std::unique_ptr<RequestHandler> handler;
     bool request_done = false;
+    bool tunnel_open = false;
     bool paused = false;
     bool head_sent = false;
     bool response_done = false;
@@ -90,6 +96,8 @@ class H1Client final : public ClientProtocol, private ClientStream, private io::
   std::size_t take_head(Bytes input);
   std::size_t take_body(Bytes input);
   void end_request();
+  void settle_tunnel(const http::ResponseHead& head);
+  void go_on_with_tunnel();
   void discard(std::uint64_t bytes);
   void begin_turn();
   void begin_exchange();

@@ -107,11 +107,19 @@ void Reactor::stop_listening(const std::string& listener) {
   acceptors_.erase(found);
 }
 
+bool Reactor::make_room() {
+  ClientConnection* const longest_idle = idle_.front();
+  if (!longest_idle) return false;
+  longest_idle->give_way();
+  counters_.add(Count::client_connections_gave_way);
+  return true;
+}
+
 bool Reactor::accepted(int fd, const std::shared_ptr<const ConnectionSettings>& settings,
                        Service& service) {
   if (cut_) return false;
   const std::uint64_t open = connections_.open.fetch_add(1, std::memory_order_relaxed);
-  if (open >= limits().client_connections) {
+  if (open >= limits().client_connections && !make_room()) {
     connections_.open.fetch_sub(1, std::memory_order_relaxed);
     counters_.add(Count::limit_client_connections);
     return false;

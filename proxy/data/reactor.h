@@ -74,6 +74,7 @@ class Reactor final : public ConnectionHost {
   const conf::Limits& limits() const override { return config_->limits; }
   std::string_view http_date() override { return date_.text(loop_.wall_now()); }
   void client_closed() override;
+  base::IntrusiveList<ClientConnection, IdleClientTag>& idle_clients() override { return idle_; }
   bool draining() const override { return draining_; }
   std::string& scratch() override { return scratch_; }
 
@@ -99,6 +100,8 @@ class Reactor final : public ConnectionHost {
   void join();
 
  private:
+  // Room for one more client connection, if need be by ending the one that has been idle longest.
+  bool make_room();
   bool accepted(int fd, const std::shared_ptr<const ConnectionSettings>& settings,
                 Service& service);
 
@@ -110,6 +113,7 @@ class Reactor final : public ConnectionHost {
   std::string scratch_;
   std::map<std::string, Acceptor*> acceptors_;
   base::IntrusiveList<ClientConnection, ClientListTag> clients_;
+  base::IntrusiveList<ClientConnection, IdleClientTag> idle_;
   std::size_t client_count_ = 0;
   bool draining_ = false;
   bool cut_ = false;  // nobody is let in any more
