@@ -1,0 +1,75 @@
+#include "proxy/data/h2_pool.h"
+
+namespace sluice::proxy {
+
+using admin::Count;
+
+H2Pool::Lease H2Pool::lease(ResponseHandler& handler, const Wish& wish) {
+  H2Backend* connection = with_room(wish.reuse);
+  if (!connection) {
+    if (connections_ >= host_.limits().backend_connections) {
+      host_.counters().add(Count::limit_backend_connections);
+      return {.refusal = "The server's connection limit is reached."};
+    }
+    connection = connect(wish.connect_timeout);
+    if (!connection) {
+      return {.refusal = "The proxy has no socket left for another server connection."};
+    }
+  }
+  const Lease lease = connection->lease(handler, wish.tunnel);
+  update(*connection);
+  return lease;
+}
+
+H2Backend* H2Pool::with_room(Reuse reuse) {
+  if (reuse == Reuse::allowed) return room_.front();
+  H2Backend* found = nullptr;
+  room_.for_each([&](H2Backend& connection) {
+    if (!found && !connection.has_been_idle()) found = &connection;
+  });
+  return found;
+}
+
+H2Backend* H2Pool::connect(Duration timeout) {
+  auto connection = std::make_unique<H2Backend>(shared_from_this());
+  host_.counters().add(Count::backend_connects);
+  if (connection->connect(address_, *settings_, timeout) != Transport::Failure::none) {
+    host_.counters().add(Count::backend_connects_failed);
+    return nullptr;
+  }
+  ++connections_;
+  all_.push_back(*connection);
+  room_.push_back(*connection);
+  return connection.release();  // from here on it frees itself
+}
+
+void H2Pool::use_settings(std::shared_ptr<const ServerSettings> settings) {
+  // A session is resumed by the rules that it was begun with.
+  if (settings->tls != settings_->tls || settings->server_name != settings_->server_name) {
+    saved_sessions_.clear();
+  }
+  settings_ = std::move(settings);
+}
+
+void H2Pool::keep_idle(bool keep) {
+  keep_idle_ = keep;
+  if (keep) return;
+  all_.for_each([](H2Backend& connection) { connection.end_if_idle(); });
+}
+
+void H2Pool::update(H2Backend& connection) {
+  auto& node = static_cast<base::ListNode<H2RoomTag>&>(connection);
+  if (!connection.can_lease()) {
+    node.unlink();
+  } else if (!node.linked()) {
+    room_.push_front(connection);
+  }
+}
+
+void H2Pool::on_closed(H2Backend& connection) {
+  static_cast<base::ListNode<H2ConnectionTag>&>(connection).unlink();
+  --connections_;
+  if (!connection.connect_failed()) host_.counters().add(Count::backend_connections_closed);
+}
+
+}  // namespace sluice::proxy
