@@ -65,6 +65,7 @@ H2Client::H2Client(ClientConnection& connection)
       session_(session_options(connection), *this),
       info_(connection.client_info()) {
   host().counters().add(Count::h2_connections);
+  connection_.set_idle(true);
   watch_head();
   idle_due_ = host().loop().now() + settings().timeouts.idle;
   if (connection_.draining() || host().draining()) announce_end();
@@ -138,6 +139,7 @@ h2::StreamHandler* H2Client::on_request(h2::Stream& stream, http::RequestHead&& 
     return nullptr;
   }
   idle_due_ = kNever;
+  connection_.set_idle(false);
   host().counters().add(Count::h2_streams);
   auto* const made = new H2ClientStream(*this, stream, std::move(head), complete);
   streams_.push_back(*made);
@@ -238,6 +240,7 @@ void H2Client::run_deferred() {
     connection_.linger();
   } else if (idle_due_ == kNever) {
     connection_.transport().note_idle();
+    connection_.set_idle(true);
     idle_due_ = host().loop().now() + settings().timeouts.idle;
     schedule();
   }
