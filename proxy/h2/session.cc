@@ -157,6 +157,7 @@ StreamState& SessionState::take_stream() {
 void SessionState::recycle(StreamState& stream) {
   static_cast<base::ListNode<OpenTag>&>(stream).unlink();
   static_cast<base::ListNode<NewsTag>&>(stream).unlink();
+  static_cast<base::ListNode<TurnTag>&>(stream).unlink();
   --open_count;
   std::unique_ptr<StreamState> owned(&stream);
   if (spare.size() == kSpareStreamsMax) return;
@@ -392,7 +393,8 @@ void Session::flush(Output& output) {
 
 bool Session::wants_flush() const {
   if (state_->lost) return false;
-  return !state_->last_words.empty() || nghttp2_session_want_write(state_->nghttp2) != 0;
+  if (!state_->last_words.empty() || !state_->turns.empty()) return true;
+  return nghttp2_session_want_write(state_->nghttp2) != 0;
 }
 
 void Session::deliver() {
@@ -420,6 +422,7 @@ void Session::announce_go_away() {
 void Session::go_away(ErrorCode code) {
   SessionState& state = *state_;
   state.go_away_submitted = true;
+  state.go_away_code = code;
   nghttp2_submit_goaway(state.nghttp2, NGHTTP2_FLAG_NONE,
                         nghttp2_session_get_last_proc_stream_id(state.nghttp2), wire(code), nullptr,
                         0);

@@ -89,6 +89,7 @@ void SessionState::receive(Bytes bytes) {
     } else {
       feed(step.payload);
     }
+    if (scanner.header().kind() == FrameKind::priority) check_priority(step.payload);
     if (step.ends) on_frame_whole();
   }
 }
@@ -120,6 +121,8 @@ void SessionState::feed(Bytes bytes) {
 // What can be told from a frame's header alone.
 bool SessionState::admit(const FrameHeader& header) {
   frame_data_taken = 0;
+  priority_bytes = 0;
+  priority_parent = 0;
   in_section = header.has_fields() && !header.ends_section();
   if (header.length > kFramePayloadBytesMax) {
     fail(ErrorCode::frame_size_error, "frame too long");
@@ -152,6 +155,22 @@ bool SessionState::may_be_for(const FrameHeader& header) {
   }
   fail(ErrorCode::protocol_error, "stream opened out of order");
   return false;
+}
+
+// nghttp2 doesn't look into these: nobody's priorities are kept (RFC 9113 §5.3.2, §6.3).
+void SessionState::check_priority(Bytes payload) {
+  constexpr std::size_t kParentBytes = 4;
+  constexpr std::uint32_t kExclusiveBit = 0x8000'0000;
+  for (const std::byte byte : payload) {
+    if (priority_bytes == kParentBytes) break;
+    priority_parent = priority_parent << 8 | std::to_integer<std::uint32_t>(byte);
+    ++priority_bytes;
+  }
+  const auto stream_id = static_cast<std::uint32_t>(scanner.header().stream_id);
+  const bool whole = priority_bytes == kParentBytes;
+  if (stream_id == 0 || (whole && (priority_parent & ~kExclusiveBit) == stream_id)) {
+    fail(ErrorCode::protocol_error, "malformed PRIORITY");
+  }
 }
 
 void SessionState::on_frame_whole() {
@@ -193,8 +212,8 @@ void SessionState::on_begin_section(const nghttp2_frame& frame) {
     stream.stream_id = frame.hd.stream_id;
     nghttp2_session_set_stream_user_data(nghttp2, frame.hd.stream_id, &stream);
     // Without a word of the client streams take turns (RFC 9218 §4.2 would have them one by one).
-    const nghttp2_extpri turns{.urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY, .inc = 1};
-    nghttp2_session_change_extpri_stream_priority(nghttp2, frame.hd.stream_id, &turns, 0);
+    const nghttp2_extpri by_turns{.urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY, .inc = 1};
+    nghttp2_session_change_extpri_stream_priority(nghttp2, frame.hd.stream_id, &by_turns, 0);
     section_stream = &stream;
     reader.begin(SectionReader::Kind::request);
     return;

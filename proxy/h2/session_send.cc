@@ -92,8 +92,17 @@ void SessionState::queue_end(StreamState& stream, const http::Fields& section) {
 }
 
 void SessionState::wake_data(StreamState& stream) {
+  if (static_cast<base::ListNode<TurnTag>&>(stream).linked()) return;
   if (!std::exchange(stream.deferred, false)) return;
   nghttp2_session_resume_data(nghttp2, stream.stream_id);
+}
+
+// Of what nghttp2 may send, all has been sent. True if some have been waiting for that.
+bool SessionState::begin_round() {
+  const bool begins = !turns.empty();
+  ++round;
+  while (StreamState* stream = turns.pop_front()) wake_data(*stream);
+  return begins;
 }
 
 ssize_t SessionState::on_read_data(StreamState& stream, std::size_t room, std::uint32_t& flags) {
@@ -101,6 +110,12 @@ ssize_t SessionState::on_read_data(StreamState& stream, std::size_t room, std::u
   const std::size_t count = std::min({queued, room, kDataBytesMax});
   if (count == 0 && !stream.ended) {
     stream.deferred = true;
+    return NGHTTP2_ERR_DEFERRED;
+  }
+  // To a server nghttp2 would send the oldest stream's data first, as long as there is any.
+  if (!server() && count > 0 && std::exchange(stream.sent_in_round, round) == round) {
+    stream.deferred = true;
+    turns.push_back(stream);
     return NGHTTP2_ERR_DEFERRED;
   }
   flags |= NGHTTP2_DATA_FLAG_NO_COPY;
@@ -137,7 +152,8 @@ void SessionState::on_frame_sent(const nghttp2_frame& frame) {
       break;
     case NGHTTP2_GOAWAY:
       // nghttp2's own.
-      if (frame.goaway.error_code != NGHTTP2_NO_ERROR && !go_away_submitted) {
+      if (frame.goaway.error_code != NGHTTP2_NO_ERROR &&
+          static_cast<ErrorCode>(frame.goaway.error_code) != go_away_code) {
         fail(static_cast<ErrorCode>(frame.goaway.error_code), kViolated);
       }
       break;
@@ -184,7 +200,8 @@ void SessionState::flush(Output& out) {
     // The GOAWAY of a failure that sending brought to light goes out too.
     const bool found = failed && !settled;
     if (found) settle_failure();
-    if (size <= 0 && !found) break;
+    // nghttp2 stops where it has nothing more, or where on_write_data() said that there is no room.
+    if (size <= 0 && !found && !(out.has_room() && begin_round())) break;
   }
   output = nullptr;
 }

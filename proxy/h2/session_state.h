@@ -40,6 +40,7 @@ class ByteQueue {
 
 struct OpenTag;
 struct NewsTag;
+struct TurnTag;
 
 struct SessionState;
 
@@ -53,7 +54,8 @@ struct StreamFacts {
   std::int64_t body_left = kUnknown;  // of the peer's body, as its head promised
   std::size_t unconsumed = 0;         // came while paused: window not given back
   std::size_t notify_below = 0;
-  std::int32_t stream_id = 0;  // 0: the request hasn't been sent
+  std::uint64_t sent_in_round = 0;  // client role: the last in which it sent data
+  std::int32_t stream_id = 0;       // 0: the request hasn't been sent
 
   // The peer's half.
   bool final_head_seen = false;  // of the request or the response
@@ -80,7 +82,8 @@ struct StreamFacts {
 struct StreamState final : Stream,
                            StreamFacts,
                            base::ListNode<OpenTag>,   // until it is recycled
-                           base::ListNode<NewsTag> {  // while there is something to tell or to free
+                           base::ListNode<NewsTag>,   // while there is something to tell or to free
+                           base::ListNode<TurnTag> {  // while the others have their turn
   SessionState* session = nullptr;
   ByteQueue queue;
   http::Fields trailers;  // to send behind the queue
@@ -120,6 +123,7 @@ struct SessionState {
   Bytes receive_preface(Bytes bytes);
   bool admit(const FrameHeader& header);
   bool may_be_for(const FrameHeader& header);
+  void check_priority(Bytes payload);
   void feed(Bytes bytes);
   void on_frame_whole();
   bool is_alive();
@@ -144,6 +148,7 @@ struct SessionState {
   void queue_data(StreamState& stream, Bytes bytes);
   void queue_end(StreamState& stream, const http::Fields& trailers);
   void wake_data(StreamState& stream);
+  bool begin_round();
   void fill_fields(const Section& section);
   ssize_t on_read_data(StreamState& stream, std::size_t room, std::uint32_t& flags);
   int on_write_data(StreamState& stream, Bytes head, std::size_t length);
@@ -187,6 +192,8 @@ struct SessionState {
 
   base::IntrusiveList<StreamState, OpenTag> open;  // owns them
   base::IntrusiveList<StreamState, NewsTag> news;
+  base::IntrusiveList<StreamState, TurnTag> turns;  // wait for the next round
+  std::uint64_t round = 1;  // of turns: each stream sends one DATA frame in each
   std::size_t open_count = 0;
   std::vector<std::unique_ptr<StreamState>> spare;
   RecentStreams ended_streams;  // by the peer
@@ -204,6 +211,8 @@ struct SessionState {
   bool in_section = false;     // END_HEADERS hasn't come
   bool frames_queued = false;  // nghttp2 had something to send: perhaps a GOAWAY
   bool probe_seen = false;
+  std::uint32_t priority_parent = 0;
+  std::size_t priority_bytes = 0;  // that priority_parent has of its four
 
   Output* output = nullptr;        // during flush()
   std::vector<nghttp2_nv> fields;  // during submit_…()
@@ -216,6 +225,7 @@ struct SessionState {
   bool lost = false;
   bool in_handlers = false;  // receive() or deliver() is running
   bool go_away_submitted = false;
+  ErrorCode go_away_code = ErrorCode::no_error;
   bool go_away_received = false;
   bool go_away_news = false;
   bool settings_news = false;

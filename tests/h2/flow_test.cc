@@ -183,6 +183,42 @@ TEST(H2Flow, StreamsTakeTurns) {
   for (const std::uint32_t id : {1, 3, 5}) EXPECT_GE(bytes[id], 48'000u) << id;
 }
 
+TEST(H2Flow, UploadsToAServerTakeTurnsToo) {
+  Endpoint client(Endpoint::client_options());
+  client.greet({{wire::kInitialWindowSize, 1'000'000}, {9, 1}});
+  client.take(wire::window_update(0, 10'000'000));
+  std::vector<Endpoint::Heard*> uploads;
+  for (int i = 0; i < 3; ++i) {
+    uploads.push_back(&client.ask(
+        {{":method", "POST"}, {":scheme", "http"}, {":authority", "h"}, {":path", "/"}}, false));
+  }
+  std::map<std::uint32_t, std::size_t> bytes;
+  wire::FrameReader reader;
+  // The output is always full, and each stream has always more.
+  for (int turn = 0; turn < 60; ++turn) {
+    for (Endpoint::Heard* const upload : uploads) {
+      if (upload->stream->buffered() < 50'000) {
+        upload->stream->send_data(as_bytes(std::string(50'000, 'a')));
+      }
+    }
+    client.room = 10'000;
+    EXPECT_TRUE(client.session.wants_flush());
+    client.session.flush(client);
+    reader.add(client.raw_frames());
+  }
+  while (const auto frame = reader.next()) {
+    if (frame->type == wire::kData) bytes[frame->stream] += frame->payload.size();
+  }
+  for (const std::uint32_t id : {1, 3, 5}) {
+    EXPECT_NEAR(static_cast<double>(bytes[id]), 20 * 16'384.0, 2 * 16'384.0) << id;
+  }
+  client.room = static_cast<std::size_t>(-1);
+  for (Endpoint::Heard* const upload : uploads) upload->stream->send_end({});
+  client.settle();
+  EXPECT_FALSE(client.session.wants_flush());
+  for (Endpoint::Heard* const upload : uploads) EXPECT_EQ(upload->stream->buffered(), 0u);
+}
+
 TEST(H2Flow, WatermarkIsToldOnceBufferedFalls) {
   Endpoint server;
   server.greet({{wire::kInitialWindowSize, 1000}});

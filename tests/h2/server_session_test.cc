@@ -396,6 +396,9 @@ TEST(H2ServerRefuses, ConnectionsThatBreakTheProtocol) {
       {wire::reset(1, 8), "GOAWAY 0 PROTOCOL_ERROR", ""},
       {wire::reset(0, 8), "GOAWAY 0 PROTOCOL_ERROR", ""},
       {wire::frame(wire::kPriority, 0, 1, "1234"), "GOAWAY 0 FRAME_SIZE_ERROR", ""},
+      {wire::frame(wire::kPriority, 0, 0, "\0\0\0\1\x10"s), "GOAWAY 0 PROTOCOL_ERROR", ""},
+      {wire::frame(wire::kPriority, 0, 3, "\0\0\0\3\x10"s), "GOAWAY 0 PROTOCOL_ERROR", ""},
+      {wire::frame(wire::kPriority, 0, 3, "\x80\0\0\3\x10"s), "GOAWAY 0 PROTOCOL_ERROR", ""},
       {wire::frame(wire::kPushPromise, 4, 1, "\0\0\0\2"s), "GOAWAY 0 PROTOCOL_ERROR", ""},
       {post(1) + padded, "GOAWAY 1 PROTOCOL_ERROR", "closed 1 PROTOCOL_ERROR"},
       {wire::frame(0xee, 0, 0, std::string(16'385, 'x')), "GOAWAY 0 FRAME_SIZE_ERROR", ""},
@@ -556,6 +559,17 @@ TEST(H2ServerGoAway, CarriesItsCode) {
   server.session.go_away(ErrorCode::enhance_your_calm);
   server.settle();
   EXPECT_THAT(server.frames(), ElementsAre("GOAWAY 0 ENHANCE_YOUR_CALM"));
+}
+
+TEST(H2ServerGoAway, ErrorsBehindItAreFailures) {
+  Endpoint server;
+  server.greet();
+  server.take(post(1));
+  server.session.go_away();
+  server.settle();
+  EXPECT_FALSE(server.take(wire::frame(wire::kPing, 0, 1, "12345678")));
+  EXPECT_THAT(server.frames(), ElementsAre("GOAWAY 1 NO_ERROR", "GOAWAY 1 PROTOCOL_ERROR"));
+  EXPECT_THAT(server.events(), HasSubstr("closed 1 PROTOCOL_ERROR by us"));
 }
 
 TEST(H2ServerGoAway, OfTheClientLeavesItsRequestsAlone) {
