@@ -407,7 +407,8 @@ void StrictOrigin::Loop::on_body(Connection& connection, std::string_view part) 
   if (request.body.size() < options.body_keep_max) {
     request.body += part.substr(0, options.body_keep_max - request.body.size());
   }
-  bool echoes = connection.behaviour.name == "echo" || connection.behaviour.name == "continue";
+  const std::string& name = connection.behaviour.name;
+  bool echoes = name == "echo" || name == "continue" || name == "raw";
   if (echoes && connection.echo_body.size() < kEchoMax) connection.echo_body += part;
 }
 
