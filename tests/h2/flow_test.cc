@@ -150,6 +150,21 @@ TEST(H2Flow, PeersWindowsBoundWhatGoesOut) {
   EXPECT_THAT(server.frames(), ElementsAre("SETTINGS ack", "DATA 1 'aaaaa' end"));
 }
 
+TEST(H2Flow, WindowsMayShrinkBelowNothing) {
+  Endpoint server;
+  server.greet({{wire::kInitialWindowSize, 20}});
+  server.take(get(1));
+  server.answer(1, std::string(40, 'a'));
+  server.settle();
+  server.frames();
+  server.take(wire::settings({{wire::kInitialWindowSize, 5}}));  // leaves -15
+  EXPECT_THAT(server.frames(), ElementsAre("SETTINGS ack"));
+  server.take(wire::window_update(1, 15));
+  EXPECT_THAT(server.frames(), testing::IsEmpty());
+  server.take(wire::window_update(1, 3));
+  EXPECT_THAT(server.frames(), ElementsAre("DATA 1 'aaa'"));
+}
+
 TEST(H2Flow, NothingIsWrittenBeyondTheOutputsRoom) {
   Endpoint server;
   server.greet({{wire::kInitialWindowSize, 1'000'000}});

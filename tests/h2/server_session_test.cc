@@ -407,6 +407,47 @@ TEST(H2ServerRefuses, ConnectionsThatBreakTheProtocol) {
   for (const Case& c : cases) expect_case(c);
 }
 
+TEST(H2ServerRefuses, FieldSectionsThatDoNotDecode) {
+  const std::string good = wire::section(get_request());
+  const std::pair<const char*, std::string> cases[] = {
+      {"index 0", "\x80"},
+      {"index beyond the tables", good + "\xff\x80\x01"},
+      {"index without end", good + std::string(12, '\xff')},
+      {"name by an index beyond the tables", good + "\x7f\x80\x01\x01x"},
+      {"name cut off", good + "\x40\x05x"},
+      {"value cut off", good + "\x40\x01x\x05y"},
+      {"table larger than allowed", "\x3f\xe2\x1f" + good},
+      {"table size behind fields", good + "\x20"},
+      {"Huffman code of EOS", good + "\x40\x01x\x84\xff\xff\xff\xff"},
+      {"Huffman padding of zeros", good + "\x40\x01x\x81\x00"s},
+      {"Huffman padding of eight bits", good + "\x40\x01x\x82\x1f\xff"},
+  };
+  for (const auto& [name, block] : cases) {
+    SCOPED_TRACE(name);
+    expect_case({wire::frame(wire::kHeaders, 5, 1, block), "GOAWAY 1 COMPRESSION_ERROR", ""});
+  }
+}
+
+// Sections that nobody answers keep the tables in step (RFC 9113 §4.3).
+TEST(H2Server, RefusedSectionsAreDecodedAllTheSame) {
+  Endpoint server;
+  server.greet();
+  const std::string literal = "\x40\x01x\x03yes"s;  // enters the table
+  const std::string pseudo = wire::section(get_request());
+  server.take(
+      wire::frame(wire::kHeaders, 5, 1, pseudo + wire::section(fields_of({{"A", "b"}})) + literal));
+  server.take(wire::frame(wire::kHeaders, 5, 3, pseudo + "\xbe"));
+  EXPECT_THAT(server.events(), HasSubstr("request 3 GET / at 'h' body none [x|yes] complete"));
+}
+
+TEST(H2Server, ErrorCodesNobodyKnowsAreTakenAsTheyAre) {
+  Endpoint server;
+  server.greet();
+  EXPECT_TRUE(server.take(post(1) + wire::reset(1, 0xdead) + wire::go_away(0, 0xbeef)));
+  EXPECT_THAT(server.events(), HasSubstr("closed 1 code 57005 by peer"));
+  EXPECT_EQ(server.session.failure(), "peer's GOAWAY: unknown error");
+}
+
 TEST(H2ServerRefuses, WhatComesBehindTheEndOfAStream) {
   for (const std::string& late :
        {wire::data(1, "x"), get(1), wire::headers(1, fields_of({{"x", "y"}}), true)}) {
