@@ -55,7 +55,8 @@ std::expected<std::shared_ptr<const tls::ServerContext>, std::string> load_tls(
   options.certificate_pem = *certificate;
   options.key_pem = *key;
   options.allow_tls12 = listener.tls->allow_tls12;
-  options.alpn = {"http/1.1"};
+  if (listener.http2) options.alpn.emplace_back("h2");
+  if (listener.http1) options.alpn.emplace_back("http/1.1");
   options.name = listener.name;
   return tls::ServerContext::make(options, std::move(ticket_keys));
 }
@@ -122,6 +123,7 @@ std::expected<void, std::string> Listeners::open_sockets(Wanted& wanted,
     return std::unexpected(fmt::format("listener {}: {}", wanted.name, sockets.error()));
   }
   wanted.sockets = std::move(*sockets);
+  wanted.file = io::SocketFile(wanted.address);
   return {};
 }
 
@@ -136,7 +138,7 @@ std::expected<Listeners::Prepared, std::vector<std::string>> Listeners::prepare(
       return std::ranges::any_of(prepared, [&](const Wanted& w) { return w.name == name; });
     };
     while (taken()) name += "'";
-    Wanted wanted{kind, std::move(name), address, std::move(settings), {}};
+    Wanted wanted{kind, std::move(name), address, std::move(settings), {}, {}};
     const auto found = open_.find(wanted.name);
     if (found == open_.end() || found->second.configured != address) {
       if (const auto opened = open_sockets(wanted, config); !opened) {
@@ -177,7 +179,8 @@ void Listeners::commit(Prepared prepared, WorkerThreads& workers, Reactor& contr
     const auto found = before.find(wanted.name);
     const bool stays = wanted.sockets.empty();
     Open open{wanted.kind, wanted.address,
-              stays ? found->second.bound : io::bound_address(wanted.sockets.front().get())};
+              stays ? found->second.bound : io::bound_address(wanted.sockets.front().get()),
+              stays ? std::move(found->second.file) : std::move(wanted.file)};
     if (stays) {
       before.erase(found);
     } else {

@@ -3,7 +3,8 @@
 // may fail, changes nothing), then committed at once.
 //
 // A listener whose name and address stay keeps its sockets over a reload: closing one would reset
-// the connections that wait in its queue.
+// the connections that wait in its queue. On a Unix socket all workers accept from the same one,
+// and its file is removed when nobody listens there any more.
 #pragma once
 
 #include <expected>
@@ -15,6 +16,7 @@
 #include "proxy/control/worker_threads.h"
 #include "proxy/data/local_service.h"
 #include "proxy/data/reactor.h"
+#include "proxy/io/listening_socket.h"
 #include "tls/context.h"
 
 namespace sluice::proxy {
@@ -30,6 +32,7 @@ class Listeners {
     Address address;
     std::shared_ptr<const ConnectionSettings> settings;
     std::vector<io::FileDescriptor> sockets;  // empty: it is open already
+    io::SocketFile file;                      // of these
   };
   using Prepared = std::vector<Wanted>;
 
@@ -45,6 +48,7 @@ class Listeners {
     Kind kind = Kind::data;
     Address configured;
     Address bound;
+    io::SocketFile file;  // removed when it is closed for good
   };
   const std::map<std::string, Open>& open() const { return open_; }
   // By slot of WorkerCounters::listeners.

@@ -164,6 +164,39 @@ std::expected<std::vector<FileDescriptor>, std::string> open_listening_sockets(
   return sockets;
 }
 
+SocketFile::SocketFile(const Address& address) {
+  if (address.family != Address::Family::unix_path) return;
+  const auto identity = identity_of(address.path);
+  if (!identity) return;
+  path_ = address.path;
+  identity_ = *identity;
+}
+
+SocketFile& SocketFile::operator=(SocketFile&& other) noexcept {
+  if (this == &other) return *this;
+  remove();
+  path_ = std::exchange(other.path_, {});
+  identity_ = other.identity_;
+  return *this;
+}
+
+std::optional<SocketFile::Identity> SocketFile::identity_of(const std::string& path) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) != 0) return std::nullopt;
+  return Identity{.device = status.st_dev, .inode = status.st_ino, .changed = status.st_ctim};
+}
+
+void SocketFile::remove() {
+  if (path_.empty()) return;
+  const auto now = identity_of(path_);
+  if (now && now->device == identity_.device && now->inode == identity_.inode &&
+      now->changed.tv_sec == identity_.changed.tv_sec &&
+      now->changed.tv_nsec == identity_.changed.tv_nsec) {
+    ::unlink(path_.c_str());
+  }
+  path_.clear();
+}
+
 Address bound_address(int fd) {
   sockaddr_storage storage{};
   socklen_t length = sizeof storage;

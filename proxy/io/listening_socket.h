@@ -4,8 +4,11 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <ctime>
 #include <expected>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "proxy/base/address.h"
@@ -31,6 +34,32 @@ std::expected<FileDescriptor, std::string> open_listening_socket(const Address& 
 // socket, duplicated.
 std::expected<std::vector<FileDescriptor>, std::string> open_listening_sockets(
     const Address& address, std::size_t count, const ListenOptions& options = {});
+
+// The file of a listening Unix socket. Removes it when it goes, unless another has taken its place
+// or somebody changed its owner or mode: then it isn't ours to remove.
+class SocketFile {
+ public:
+  SocketFile() = default;
+  // Of a socket that was just opened at `address`; nothing for other families.
+  explicit SocketFile(const Address& address);
+  SocketFile(SocketFile&& other) noexcept : path_(std::exchange(other.path_, {})) {
+    identity_ = other.identity_;
+  }
+  SocketFile& operator=(SocketFile&& other) noexcept;
+  ~SocketFile() { remove(); }
+
+ private:
+  struct Identity {
+    dev_t device = 0;
+    ino_t inode = 0;     // may be given to the next file at once…
+    timespec changed{};  // …which comes later
+  };
+  static std::optional<Identity> identity_of(const std::string& path);
+  void remove();
+
+  std::string path_;  // empty: none
+  Identity identity_;
+};
 
 // Where a socket is bound, with the port that port 0 became; none if the kernel has no answer.
 Address bound_address(int fd);

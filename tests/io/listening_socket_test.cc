@@ -176,5 +176,34 @@ TEST_F(UnixListeningSocket, WorkersShareOne) {
   EXPECT_TRUE(accepted);
 }
 
+TEST_F(UnixListeningSocket, FileGoesWithItsOwner) {
+  const auto socket = open_listening_socket(address_);
+  ASSERT_TRUE(socket.has_value());
+  {
+    SocketFile file(address_);
+    SocketFile owner = std::move(file);
+    file = SocketFile();
+    EXPECT_TRUE(std::filesystem::exists(path()));
+  }
+  EXPECT_FALSE(std::filesystem::exists(path()));
+}
+
+TEST_F(UnixListeningSocket, AnothersFileStays) {
+  auto socket = open_listening_socket(address_);
+  ASSERT_TRUE(socket.has_value());
+  std::optional<SocketFile> file(std::in_place, address_);
+  socket->reset();
+  // A successor finds nobody there, and takes the place.
+  const auto successor = open_listening_socket(address_);
+  ASSERT_TRUE(successor.has_value()) << successor.error();
+  file.reset();
+  EXPECT_EQ(connect_error(address_), 0);
+}
+
+TEST_F(UnixListeningSocket, FileOfSomethingElseIsNobodys) {
+  const SocketFile none(at("127.0.0.1:80"));
+  const SocketFile missing(address_);
+}
+
 }  // namespace
 }  // namespace sluice::io
