@@ -21,6 +21,9 @@ using http::ParseError;
 
 constexpr std::string_view kConnect = "CONNECT";
 
+// What a reader keeps of each text between sections.
+constexpr std::size_t kKeptBytesMax = 256;
+
 // RFC 9113 §8.2.2.
 bool is_connection_specific(FieldId id) {
   switch (id) {
@@ -89,6 +92,7 @@ void SectionReader::begin(Kind kind) {
   for (std::string* text :
        {&method_, &scheme_, &authority_, &path_, &protocol_, &status_, &cookies_}) {
     text->clear();
+    if (text->capacity() > kKeptBytesMax) text->shrink_to_fit();
   }
   count_ = 0;
   bytes_ = 0;

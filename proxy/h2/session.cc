@@ -12,9 +12,10 @@
 namespace sluice::h2 {
 namespace {
 
-// Streams that are kept for the next request, and what each may keep of its queue.
-constexpr std::size_t kSpareStreamsMax = 128;
-constexpr std::size_t kSpareQueueBytesMax = 16 * 1024;
+// Streams that are kept for the next request, and what each may keep of its queue: little, since
+// idle connections keep it too.
+constexpr std::size_t kSpareStreamsMax = 8;
+constexpr std::size_t kSpareQueueBytesMax = 1024;
 
 constexpr std::size_t kClientPrefaceBytes = NGHTTP2_CLIENT_MAGIC_LEN;
 constexpr std::int32_t kWindowBytesMax = std::numeric_limits<std::int32_t>::max();
