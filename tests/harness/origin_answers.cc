@@ -183,6 +183,13 @@ Answer full_answer(const Behaviour& behaviour, const AnswerTo& to) {
   }
   if (name == "drop") return {.then = Then::close};
   if (name == "reset") return {.then = Then::reset};
+  if (name == "raw") {
+    Answer answer;
+    answer.head = to.body;
+    const std::string& then = behaviour.value;
+    answer.then = then == "close" ? Then::close : then == "reset" ? Then::reset : Then::keep;
+    return answer;
+  }
   if (name == "garbage" && garbage().contains(behaviour.value)) {
     Answer answer;
     answer.head = garbage().at(behaviour.value);

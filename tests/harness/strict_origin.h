@@ -24,6 +24,7 @@
 //   /drop             closes without an answer;  /reset: resets the connection instead
 //   /drop-once        /drop for the first request since start or forget(), then 200
 //   /garbage/KIND     a malformed response: see garbage_kinds()
+//   /raw/THEN         the request's body as it is, in place of a response; THEN: keep, close, reset
 //   /health           what set_health() said; counted apart from requests
 //   anything else     200 and a short body that names the backend
 // A request without a behaviour of its own that asks `Expect: 100-continue` is answered 100 at

@@ -52,6 +52,18 @@ TEST_F(StrictOriginTest, WritesDownWhatBreaksTheRules) {
   EXPECT_EQ(origin_.counts().requests, 0u);
 }
 
+TEST_F(StrictOriginTest, SaysWhatItIsTold) {
+  auto client = connect();
+  Response kept =
+      client->request("POST", "/raw/keep", "HTTP/1.1 299 \r\nContent-Length: 0\r\n\r\n");
+  EXPECT_EQ(kept.status, 299);
+  Response closed = client->request("POST", "/raw/close", "HTTP/1.1 200 OK\r\n\r\nall");
+  EXPECT_EQ(closed.body, "all");
+  EXPECT_EQ(closed.ending, Ending::closed);
+  Response reset = connect()->request("POST", "/raw/reset", "HTTP/1.1 200 OK\r\n\r\nall");
+  EXPECT_EQ(reset.ending, Ending::reset);
+}
+
 TEST_F(StrictOriginTest, ARequestAfterTheLastOneIsAViolation) {
   auto client = connect();
   ASSERT_TRUE(client->send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nGET / "));
