@@ -147,6 +147,10 @@ class HealthMonitor::Watched final : private ResponseHandler {
         return "connect failed";
       case BackendFailure::Kind::connect_timeout:
         return "connect timed out";
+      case BackendFailure::Kind::certificate_refused:
+        return "certificate refused: " + std::string(failure.detail);
+      case BackendFailure::Kind::tls_failed:
+        return "TLS failed: " + std::string(failure.detail);
       case BackendFailure::Kind::bad_response:
         return "malformed response: " + std::string(failure.detail);
       default:

@@ -4,6 +4,8 @@
 
 #include "proxy/data/h1_output.h"
 #include "proxy/data/h1_pool.h"
+#include "proxy/data/server_connect.h"
+#include "proxy/data/websocket.h"
 #include "proxy/http/h1_writer.h"
 
 namespace sluice::proxy {
@@ -22,11 +24,12 @@ H1Backend::H1Backend(std::shared_ptr<H1Pool> pool)
 
 H1Backend::~H1Backend() = default;
 
-bool H1Backend::connect(const Address& address, const BackendPool::Wish& wish,
+bool H1Backend::connect(const Address& address, const Transport::Connect& how, Duration timeout,
                         ResponseHandler& handler) {
-  if (transport_.connect(address, {}) != Transport::Failure::none) return false;
+  if (transport_.connect(address, how) != Transport::Failure::none) return false;
+  for_one_client_ = !how.preamble.empty();
   begin_turn(handler);
-  host_.loop().timers().arm(timer_, host_.loop().now() + wish.connect_timeout);
+  host_.loop().timers().arm(timer_, host_.loop().now() + timeout);
   return true;
 }
 
@@ -43,9 +46,26 @@ void H1Backend::begin_turn(ResponseHandler& handler) {
 }
 
 void H1Backend::close() {
-  if (state_ == State::closing) return;
+  if (state_ != State::ending && state_ != State::closing) end();
+}
+
+// With TLS the server is told that this is an end and no cut.
+void H1Backend::end() {
+  keep_saved_session();
   transport_.finish();
-  terminate();
+  if (!transport_.is_tls()) {
+    terminate();
+    return;
+  }
+  state_ = State::ending;
+  handler_ = nullptr;
+  base::ListNode<IdleListTag>::unlink();
+  transport_.notify_when_below(0);
+  host_.loop().timers().arm(timer_, host_.loop().now() + kEndTime);
+}
+
+void H1Backend::keep_saved_session() {
+  if (transport_.is_tls()) pool_->saved_sessions().keep(transport_.take_saved_session());
 }
 
 void H1Backend::terminate() {
@@ -59,6 +79,10 @@ void H1Backend::terminate() {
 // --- From the socket ----------------------------------------------------------------------------
 
 void H1Backend::on_open() {
+  if (transport_.is_tls()) {
+    host_.counters().add(transport_.tls_info().resumed ? Count::backend_tls_resumed
+                                                       : Count::backend_tls_full);
+  }
   state_ = State::leased;
   timer_.cancel();
   handler_->on_backend_connected();
@@ -66,7 +90,7 @@ void H1Backend::on_open() {
 
 void H1Backend::on_data(Bytes bytes) {
   host_.counters().add(Count::backend_bytes_received, bytes.size());
-  if (state_ == State::closing) return;
+  if (state_ == State::ending || state_ == State::closing) return;
   if (state_ == State::idle) {
     // Nobody asked: whatever this is, it must not pass for the next answer.
     host_.counters().add(Count::refused_responses);
@@ -97,9 +121,10 @@ std::size_t H1Backend::take_head(Bytes input) {
   if (turn.head.is_interim()) {
     handler_->on_interim_response(turn.head);
     turn.head.clear();
-    turn.parser.reset(turn.method);
+    turn.parser.reset(turn.method, turn.upgrade);
     return result.consumed;
   }
+  if (!turn.websocket_key.empty() && !check_websocket_answer()) return input.size();
   turn.head_done = true;
   turn.keep_alive = turn.head.keep_alive;
   turn.body.begin(turn.head.body);
@@ -109,6 +134,20 @@ std::size_t H1Backend::take_head(Bytes input) {
   }
   handler_->on_response_head(turn.head);
   return result.consumed;
+}
+
+// A 101 to a key that we made must answer it (RFC 6455 §4.1); the client never sees either.
+bool H1Backend::check_websocket_answer() {
+  Turn& turn = *turn_;
+  if (turn.head.status != http::kSwitchingProtocols) return true;
+  if (turn.head.fields.count(http::FieldId::sec_websocket_accept) == 1 &&
+      turn.head.fields.find(http::FieldId::sec_websocket_accept) ==
+          websocket_accept_for(turn.websocket_key)) {
+    return true;
+  }
+  host_.counters().add(Count::refused_responses);
+  fail(Kind::bad_response, "The server's Sec-WebSocket-Accept does not answer the key.");
+  return false;
 }
 
 std::size_t H1Backend::take_body(Bytes input) {
@@ -135,18 +174,19 @@ void H1Backend::finish_response(bool bytes_left) {
   const auto turn = std::move(turn_);
   ResponseHandler* handler = std::exchange(handler_, nullptr);
   if (bytes_left) host_.counters().add(Count::refused_responses);
-  if (turn->keep_alive && turn->request_done && !bytes_left &&
-      turn->head.body.kind != BodyLength::Kind::until_close && transport_.buffered() == 0) {
+  if (turn->keep_alive && turn->request_done && !bytes_left && !for_one_client_ &&
+      turn->head.body.kind != BodyLength::Kind::until_close &&
+      turn->head.body.kind != BodyLength::Kind::tunnel && transport_.buffered() == 0) {
     state_ = State::idle;
     served_before_ = true;
     if (turn->streaming) transport_.set_streaming(false);
     transport_.note_idle();
     transport_.resume();
+    keep_saved_session();
     host_.loop().timers().arm(timer_, host_.loop().now() + host_.timeouts().backend_idle);
     pool_->on_idle(*this);
   } else {
-    transport_.finish();
-    terminate();
+    end();
   }
   handler->on_response_end(turn->body.trailers());
 }
@@ -154,7 +194,12 @@ void H1Backend::finish_response(bool bytes_left) {
 void H1Backend::on_end(bool clean) {
   switch (state_) {
     case State::connecting:
+      fail_connect(Kind::connect_failed);
+      break;
     case State::closing:
+      break;
+    case State::ending:
+      terminate();
       break;
     case State::idle:
       pool_->forget_idle(*this);
@@ -173,13 +218,13 @@ void H1Backend::on_end(bool clean) {
 void H1Backend::on_failure(Transport::Failure failure) {
   switch (state_) {
     case State::connecting:
-      host_.counters().add(Count::backend_connects_failed);
-      fail(failure == Transport::Failure::refused ? Kind::connect_refused
-           : failure == Transport::Failure::local ? Kind::no_socket
-                                                  : Kind::connect_failed);
+      fail_connect(connect_failure_kind(failure, transport_.tls_failure()));
       break;
     case State::leased:
-      fail(Kind::closed);
+      fail(Kind::closed, transport_.tls_failure());
+      break;
+    case State::ending:
+      terminate();
       break;
     case State::idle:
       pool_->forget_idle(*this);
@@ -188,6 +233,15 @@ void H1Backend::on_failure(Transport::Failure failure) {
     case State::closing:
       break;
   }
+}
+
+void H1Backend::fail_connect(Kind kind) {
+  connect_failed_ = true;
+  host_.counters().add(Count::backend_connects_failed);
+  if (kind == Kind::tls_failed || kind == Kind::certificate_refused) {
+    host_.counters().add(Count::backend_tls_failed);
+  }
+  fail(kind, transport_.tls_failure());
 }
 
 void H1Backend::fail(Kind kind, std::string_view detail) {
@@ -204,16 +258,18 @@ void H1Backend::fail(Kind kind, std::string_view detail) {
 void H1Backend::on_timer() {
   if (state_ == State::connecting) {
     host_.counters().add(Count::timeout_connect);
-    host_.counters().add(Count::backend_connects_failed);
-    fail(Kind::connect_timeout);
+    fail_connect(Kind::connect_timeout);
   } else if (state_ == State::idle) {
     pool_->forget_idle(*this);
     close();
+  } else if (state_ == State::ending) {
+    terminate();
   }
 }
 
 void H1Backend::on_writable() {
   if (handler_) handler_->on_backend_writable();
+  if (state_ == State::ending && transport_.buffered() == 0) terminate();
 }
 
 void H1Backend::on_closed() {
@@ -227,11 +283,20 @@ void H1Backend::send_head(const http::RequestHead& head, const http::ForwardCont
   Turn& turn = *turn_;
   turn.method = head.method;
   turn.request_framing = head.body.kind;
-  turn.parser.reset(head.method);
+  turn.upgrade = !head.protocol.empty();
+  // Until a tunnel is open, its request is its head.
+  turn.request_done = head.asks_for_tunnel();
+  turn.parser.reset(head.method, turn.upgrade);
   std::string& out = host_.scratch();
   out.clear();
   if (context) {
-    http::write_forwarded_request(out, head, *context, head.body);
+    http::ForwardContext forward = *context;
+    if (for_one_client_ && !head.asks_for_tunnel()) forward.keep_server_connection = false;
+    if (head.protocol == http::kWebSocket && !head.fields.has(http::FieldId::sec_websocket_key)) {
+      turn.websocket_key = make_websocket_key();
+      forward.websocket_key = turn.websocket_key;
+    }
+    http::write_forwarded_request(out, head, forward, head.body);
   } else {
     http::write_request_head(out, head);
   }
@@ -245,6 +310,10 @@ void H1Backend::send_body(Bytes bytes) {
 
 void H1Backend::send_end(const http::Fields& trailers) {
   turn_->request_done = true;
+  if (turn_->request_framing == BodyLength::Kind::tunnel) {
+    transport_.finish();
+    return;
+  }
   write_body_end(trailers, turn_->request_framing, host_.scratch(),
                  [this](Bytes part) { write(part); });
 }

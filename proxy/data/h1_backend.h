@@ -9,6 +9,10 @@
 //        │            │  └───────────────────────────────────────────┤
 //        ↓            ↓ anything else                                ↓ end, bytes, timeout
 //    closing ←────────┴──────────────────────────────────────────────┘
+//        ↑                                                           │
+//        └──────────── our TLS end is out ────── ending ←────────────┘ orderly, with TLS
+//
+// One that began with a PROXY header speaks for a single client: it serves one exchange.
 #pragma once
 
 #include <memory>
@@ -33,19 +37,24 @@ class H1Backend final : public io::Retired,
                         private Transport::Handler,
                         private BackendStream {
  public:
+  // For our orderly end to go out.
+  static constexpr Duration kEndTime = std::chrono::seconds(2);
+
   explicit H1Backend(std::shared_ptr<H1Pool> pool);
   ~H1Backend() override;
 
   // Begins to connect, leased to `handler`. False: it could not even begin; free it.
-  bool connect(const Address& address, const BackendPool::Wish& wish, ResponseHandler& handler);
+  bool connect(const Address& address, const Transport::Connect& how, Duration timeout,
+               ResponseHandler& handler);
   // Precondition: idle.
   void lease(ResponseHandler& handler);
   BackendStream& stream() { return *this; }
   // Ends an idle connection.
   void close();
+  bool connect_failed() const { return connect_failed_; }
 
  private:
-  enum class State : std::uint8_t { connecting, leased, idle, closing };
+  enum class State : std::uint8_t { connecting, leased, idle, ending, closing };
 
   // One response's worth of state.
   struct Turn {
@@ -56,12 +65,14 @@ class H1Backend final : public io::Retired,
     http::ResponseHead head;
     http::Method method = http::Method::get;
     http::BodyLength::Kind request_framing = http::BodyLength::Kind::none;
+    bool upgrade = false;  // the request asks for a protocol
     bool request_done = false;
     bool head_done = false;  // of the final response
     bool any_byte = false;
     bool paused = false;
     bool streaming = false;
     bool keep_alive = false;
+    std::string websocket_key;  // that we made
   };
 
   // Transport::Handler
@@ -84,20 +95,26 @@ class H1Backend final : public io::Retired,
 
   std::size_t take_head(Bytes input);
   std::size_t take_body(Bytes input);
+  bool check_websocket_answer();
   void finish_response(bool bytes_left);
+  void fail_connect(BackendFailure::Kind kind);
   void fail(BackendFailure::Kind kind, std::string_view detail = {});
   void begin_turn(ResponseHandler& handler);
   void write(Bytes bytes);
+  void keep_saved_session();
+  void end();
   void terminate();
 
   std::shared_ptr<H1Pool> pool_;
   ConnectionHost& host_;
   Transport transport_;
-  io::Timer timer_;                     // connect; idle
+  io::Timer timer_;                     // connect; idle; ending
   std::unique_ptr<Turn> turn_;          // while leased or connecting
   ResponseHandler* handler_ = nullptr;  // likewise
   State state_ = State::connecting;
   bool served_before_ = false;
+  bool for_one_client_ = false;  // it began with a PROXY header
+  bool connect_failed_ = false;
 };
 
 }  // namespace sluice::proxy

@@ -1,11 +1,33 @@
 #include "proxy/data/h1_pool.h"
 
+#include "proxy/data/server_connect.h"
+#include "proxy/http/proxy_protocol.h"
+
 namespace sluice::proxy {
 
 using admin::Count;
 
+namespace {
+
+std::string proxy_header(conf::ProxyProtocol wanted, const ClientInfo* client) {
+  std::string header;
+  if (wanted == conf::ProxyProtocol::off) return header;
+  const auto version =
+      wanted == conf::ProxyProtocol::v1 ? http::ProxyVersion::v1 : http::ProxyVersion::v2;
+  if (client) {
+    http::write_proxy_header(header, version, client->peer, client->local);
+  } else {
+    http::write_local_proxy_header(header, version);
+  }
+  return header;
+}
+
+}  // namespace
+
 H1Pool::Lease H1Pool::lease(ResponseHandler& handler, const Wish& wish) {
-  if (H1Backend* idle = wish.reuse == Reuse::allowed ? idle_.pop_front() : nullptr) {
+  const bool may_reuse =
+      wish.reuse == Reuse::allowed && settings_->send_proxy_protocol == conf::ProxyProtocol::off;
+  if (H1Backend* idle = may_reuse ? idle_.pop_front() : nullptr) {
     --idle_count_;
     idle->lease(handler);
     return {.stream = &idle->stream(), .connected = true, .refusal = {}};
@@ -16,13 +38,21 @@ H1Pool::Lease H1Pool::lease(ResponseHandler& handler, const Wish& wish) {
   }
   auto connection = std::make_unique<H1Backend>(shared_from_this());
   host_.counters().add(Count::backend_connects);
-  if (!connection->connect(address_, wish, handler)) {
+  Transport::Connect how = connect_options(address_, *settings_, saved_sessions_);
+  how.preamble = proxy_header(settings_->send_proxy_protocol, wish.client);
+  if (!connection->connect(address_, how, wish.connect_timeout, handler)) {
     host_.counters().add(Count::backend_connects_failed);
     return {.refusal = "The proxy has no socket left for another server connection."};
   }
   ++connections_;
   // From here on the connection frees itself.
   return {.stream = &connection.release()->stream(), .connected = false, .refusal = {}};
+}
+
+void H1Pool::use_settings(std::shared_ptr<const ServerSettings> settings) {
+  // A session is resumed by the rules that it was begun with.
+  if (!same_tls(*settings, *settings_)) saved_sessions_.clear();
+  settings_ = std::move(settings);
 }
 
 void H1Pool::keep_idle(bool keep) {
@@ -52,9 +82,9 @@ void H1Pool::forget_idle(H1Backend& connection) {
   --idle_count_;
 }
 
-void H1Pool::on_closed(H1Backend&) {
+void H1Pool::on_closed(H1Backend& connection) {
   --connections_;
-  host_.counters().add(Count::backend_connections_closed);
+  if (!connection.connect_failed()) host_.counters().add(Count::backend_connections_closed);
 }
 
 }  // namespace sluice::proxy

@@ -12,6 +12,7 @@
 #include "proxy/data/backend_pool.h"
 #include "proxy/data/connection_host.h"
 #include "proxy/data/h1_backend.h"
+#include "proxy/data/server_connect.h"
 #include "proxy/data/stream.h"
 
 namespace sluice::proxy {
@@ -26,15 +27,14 @@ class H1Pool final : public BackendPool, public std::enable_shared_from_this<H1P
 
   // The connection that was used last, or a new one.
   Lease lease(ResponseHandler& handler, const Wish& wish) override;
-  void use_settings(std::shared_ptr<const ServerSettings> settings) override {
-    settings_ = std::move(settings);
-  }
+  void use_settings(std::shared_ptr<const ServerSettings> settings) override;
   void keep_idle(bool keep) override;
 
   // For H1Backend.
   void on_idle(H1Backend& connection);
   void forget_idle(H1Backend& connection);
   void on_closed(H1Backend& connection);
+  SavedSessions& saved_sessions() { return saved_sessions_; }
   ConnectionHost& host() { return host_; }
 
  private:
@@ -42,6 +42,7 @@ class H1Pool final : public BackendPool, public std::enable_shared_from_this<H1P
   Address address_;
   std::shared_ptr<const ServerSettings> settings_;
   base::IntrusiveList<H1Backend, IdleListTag> idle_;  // used last at the front
+  SavedSessions saved_sessions_;
   std::size_t idle_count_ = 0;
   std::size_t connections_ = 0;
   bool keep_idle_ = true;

@@ -32,7 +32,7 @@ Transport::Failure H2Backend::connect(const Address& address, const ServerSettin
   options.stream_window_bytes = static_cast<std::uint32_t>(limits.stream_buffer_bytes);
   session_ = std::make_unique<h2::Session>(options, static_cast<h2::SessionHandler&>(*this));
   const Transport::Failure failure =
-      transport_.connect(address, connect_options(address, settings, pool_->take_saved_session()));
+      transport_.connect(address, connect_options(address, settings, pool_->saved_sessions()));
   if (failure == Transport::Failure::none) {
     host_.loop().timers().arm(timer_, host_.loop().now() + timeout);
   }
@@ -289,7 +289,7 @@ void H2Backend::rest() {
 }
 
 void H2Backend::keep_saved_session() {
-  if (transport_.is_tls()) pool_->keep_saved_session(transport_.take_saved_session());
+  if (transport_.is_tls()) pool_->saved_sessions().keep(transport_.take_saved_session());
 }
 
 void H2Backend::large_body_begins() {
@@ -300,8 +300,7 @@ void H2Backend::large_body_ends() {
   if (--large_bodies_ == 0) transport_.set_streaming(false);
 }
 
-// --- Ends
-// -----------------------------------------------------------------------------------------
+// --- Ends ---------------------------------------------------------------------------------------
 
 // The session can't go on: it says so to the server, and its streams are lost.
 void H2Backend::fail_session() {

@@ -195,8 +195,7 @@ void H2BackendStream::fail(const BackendFailure& failure) {
   handler->on_backend_failure(failure);
 }
 
-// --- Ends
-// -----------------------------------------------------------------------------------------
+// --- Ends ---------------------------------------------------------------------------------------
 
 void H2BackendStream::reset_stream() {
   std::exchange(stream_, nullptr)->reset(h2::ErrorCode::cancel);

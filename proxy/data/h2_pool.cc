@@ -21,11 +21,12 @@ H2Pool::Lease H2Pool::lease(ResponseHandler& handler, const Wish& wish) {
   return lease;
 }
 
+// A server's GOAWAY or SETTINGS may have come, of which update() is still to tell.
 H2Backend* H2Pool::with_room(Reuse reuse) {
-  if (reuse == Reuse::allowed) return room_.front();
   H2Backend* found = nullptr;
   room_.for_each([&](H2Backend& connection) {
-    if (!found && !connection.has_been_idle()) found = &connection;
+    if (found || !connection.can_lease()) return;
+    if (reuse == Reuse::allowed || !connection.has_been_idle()) found = &connection;
   });
   return found;
 }
@@ -45,9 +46,7 @@ H2Backend* H2Pool::connect(Duration timeout) {
 
 void H2Pool::use_settings(std::shared_ptr<const ServerSettings> settings) {
   // A session is resumed by the rules that it was begun with.
-  if (settings->tls != settings_->tls || settings->server_name != settings_->server_name) {
-    saved_sessions_.clear();
-  }
+  if (!same_tls(*settings, *settings_)) saved_sessions_.clear();
   settings_ = std::move(settings);
 }
 

@@ -38,8 +38,7 @@ class H2Pool final : public BackendPool, public std::enable_shared_from_this<H2P
   // Whether it can be leased from may have changed.
   void update(H2Backend& connection);
   void on_closed(H2Backend& connection);
-  tls::SavedSession take_saved_session() { return saved_sessions_.take(); }
-  void keep_saved_session(tls::SavedSession session) { saved_sessions_.keep(std::move(session)); }
+  SavedSessions& saved_sessions() { return saved_sessions_; }
 
  private:
   H2Backend* with_room(Reuse reuse);

@@ -38,9 +38,14 @@ class SavedSessions {
   std::vector<tls::SavedSession> saved_;
 };
 
+// Whether sessions of the one may be resumed by the other.
+inline bool same_tls(const ServerSettings& a, const ServerSettings& b) {
+  return a.tls == b.tls && a.server_name == b.server_name;
+}
+
 // Without a preamble.
 inline Transport::Connect connect_options(const Address& server, const ServerSettings& settings,
-                                          tls::SavedSession session) {
+                                          SavedSessions& sessions) {
   Transport::Connect how;
   if (!settings.tls) return how;
   how.tls = settings.tls.get();
@@ -48,7 +53,7 @@ inline Transport::Connect connect_options(const Address& server, const ServerSet
   if (how.server_name.empty() && server.family != Address::Family::unix_path) {
     how.server_name = server.ip_to_string();
   }
-  how.session = std::move(session);
+  how.session = sessions.take();
   return how;
 }
 

@@ -129,6 +129,12 @@ void Transport::fail_tls(std::string_view why) {
   handler_.on_failure(Failure::tls);
 }
 
+void Transport::open_tls() {
+  opened_ = true;
+  if (!plain_.empty()) loop().flush_at_end_of_turn(*this);
+  handler_.on_open();
+}
+
 void Transport::on_received(Bytes bytes) {
   if (ended_ || (finished_ && !opened_)) return;
   if (!tls_) {
@@ -137,10 +143,7 @@ void Transport::on_received(Bytes bytes) {
   }
   const tls::Session::Status status = tls_->receive(bytes, *this);
   if (socket_.terminated()) return;
-  if (!opened_ && tls_->handshake_done()) {
-    opened_ = true;
-    handler_.on_open();
-  }
+  if (!opened_ && tls_->handshake_done()) open_tls();
   if (socket_.terminated()) return;
   if (status == tls::Session::Status::closed) {
     if (ours_ && !opened_) return fail_tls("closed during the handshake");
@@ -157,8 +160,7 @@ void Transport::on_received(Bytes bytes) {
 void Transport::on_plaintext(Bytes plaintext) {
   if (socket_.terminated()) return;
   if (!opened_) {
-    opened_ = true;
-    handler_.on_open();
+    open_tls();
     if (socket_.terminated()) return;
   }
   handler_.on_data(plaintext);

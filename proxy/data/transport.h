@@ -67,7 +67,8 @@ class Transport final : private io::Socket::Handler,
     tls::SavedSession session;                // of an earlier connection, if any
     std::string preamble;                     // sent before anything else, and before TLS
   };
-  // Failure::none, or why it could not even begin. on_open() once bytes may be written.
+  // Failure::none, or why it could not even begin. on_open() once bytes go out; what is written
+  // before waits for it.
   Failure connect(const Address& address, const Connect& how);
   // Of a connection that we opened; null: none has come since the last call.
   tls::SavedSession take_saved_session();
@@ -105,6 +106,7 @@ class Transport final : private io::Socket::Handler,
   void on_error(int error) override;
   void on_writable() override { handler_.on_writable(); }
   void on_closed() override { handler_.on_closed(); }
+  void open_tls();
   void fail_tls(std::string_view why);
   void on_plaintext(Bytes plaintext) override;
   void on_ciphertext(Bytes ciphertext) override {

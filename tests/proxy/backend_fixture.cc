@@ -2,7 +2,27 @@
 
 namespace sluice::proxy {
 
-// --- ScriptedH2Server ----------------------------------------------------------------------------
+// --- ServerEnd ----------------------------------------------------------------------------------
+
+std::string ServerEnd::take() {
+  std::string bytes = peer.take();
+  if (!session_) return bytes;
+  if (session_->receive(as_bytes(bytes), *this) == tls::Session::Status::closed) clean_ = true;
+  if (session_->handshake_done() && !unsent_.empty()) write(std::exchange(unsent_, {}));
+  return std::exchange(plain_, {});
+}
+
+void ServerEnd::write(std::string_view bytes) {
+  if (!session_) {
+    peer.write(bytes);
+  } else if (session_->handshake_done()) {
+    session_->send(as_bytes(bytes), *this);
+  } else {
+    unsent_ += bytes;
+  }
+}
+
+// --- ScriptedH2Server ---------------------------------------------------------------------------
 
 void ScriptedH2Server::Request::respond(int status, std::string_view text, bool end) {
   SLUICE_CHECK(stream != nullptr);
@@ -13,10 +33,11 @@ void ScriptedH2Server::Request::respond(int status, std::string_view text, bool 
   if (end && !text.empty()) stream->send_end({});
 }
 
-ScriptedH2Server::Connection::Connection(io::Peer with, std::uint32_t streams_max)
-    : peer(with),
+ScriptedH2Server::Connection::Connection(io::Peer with, std::uint32_t streams_max,
+                                         const tls::ServerContext* tls)
+    : end(with, tls),
       session({.role = h2::Options::Role::server,
-               .scheme = "http",
+               .scheme = tls ? "https" : "http",
                .head_limits = {},
                .streams_max = streams_max,
                .stream_window_bytes = 65'535,
@@ -26,7 +47,7 @@ ScriptedH2Server::Connection::Connection(io::Peer with, std::uint32_t streams_ma
 }
 
 void ScriptedH2Server::Connection::step(TimePoint now) {
-  const std::string bytes = peer.take();
+  const std::string bytes = end.take();
   if (!bytes.empty() && !session.receive(as_bytes(bytes), now)) broken = true;
   session.flush(*this);
   session.deliver();
@@ -50,13 +71,13 @@ void ScriptedH2Server::Connection::on_refused_request(h2::Stream&, const http::R
 
 void ScriptedH2Server::step() {
   while (const auto peer = network_.accept(address_)) {
-    connections_.push_back(std::make_unique<Connection>(*peer, streams_max));
+    connections_.push_back(std::make_unique<Connection>(*peer, streams_max, tls.get()));
   }
   if (silent) return;
   for (const auto& connection : connections_) connection->step(network_.now());
 }
 
-// --- BackendTest ---------------------------------------------------------------------------------
+// --- BackendTest --------------------------------------------------------------------------------
 
 BackendTest::BackendTest() {
   network_.hold_time(true);
@@ -75,9 +96,26 @@ BackendTest::~BackendTest() {
 }
 
 void BackendTest::make(conf::HttpVersion protocol) {
-  auto settings = std::make_shared<ServerSettings>();
-  settings->protocol = protocol;
-  pool_ = make_pool(host_, address_, std::move(settings));
+  make(ServerSettings{.protocol = protocol, .tls = nullptr, .server_name = {}});
+}
+
+void BackendTest::make(const ServerSettings& settings) {
+  pool_ = make_pool(host_, address_, std::make_shared<const ServerSettings>(settings));
+}
+
+std::shared_ptr<const tls::ClientContext> BackendTest::client_tls(const std::string& alpn) const {
+  tls::ClientOptions options;
+  options.trust_anchors_pem = certificate_.certificate_pem;
+  options.alpn = {alpn};
+  return tls::ClientContext::make(options).value();
+}
+
+std::shared_ptr<const tls::ServerContext> BackendTest::server_tls(const std::string& alpn) const {
+  tls::ServerOptions options;
+  options.certificate_pem = certificate_.certificate_pem;
+  options.key_pem = certificate_.key_pem;
+  options.alpn = {alpn};
+  return tls::ServerContext::make(options, ticket_keys_).value();
 }
 
 void BackendTest::turn(int times) {

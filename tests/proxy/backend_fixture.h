@@ -17,6 +17,9 @@
 #include "proxy/h2/session.h"
 #include "tests/io/fake_network.h"
 #include "tests/io/fake_ring.h"
+#include "tls/client_session.h"
+#include "tls/context.h"
+#include "tls/session.h"
 
 namespace sluice::proxy {
 
@@ -81,6 +84,31 @@ class Asker final : public ResponseHandler {
   std::function<void()> on_failed;
 };
 
+// A scripted end with TLS on it, or without.
+class ServerEnd final : private tls::SessionSink {
+ public:
+  explicit ServerEnd(io::Peer with, const tls::ServerContext* tls = nullptr) : peer(with) {
+    if (tls) session_ = std::make_unique<tls::Session>(*tls);
+  }
+  // What has come since the last call.
+  std::string take();
+  void write(std::string_view bytes);
+  tls::SessionInfo tls() const { return session_->info(); }
+  // The other end said goodbye before it went.
+  bool closed_cleanly() const { return clean_; }
+
+  io::Peer peer;
+
+ private:
+  void on_plaintext(Bytes bytes) override { plain_ += as_text(bytes); }
+  void on_ciphertext(Bytes bytes) override { peer.write(as_text(bytes)); }
+
+  std::unique_ptr<tls::Session> session_;
+  std::string plain_;
+  std::string unsent_;  // until the handshake is done
+  bool clean_ = false;
+};
+
 // An HTTP/2 server of one address: takes whatever connects, answers when the test says so.
 class ScriptedH2Server {
  public:
@@ -108,7 +136,7 @@ class ScriptedH2Server {
 
   class Connection final : public h2::SessionHandler, public h2::Output {
    public:
-    Connection(io::Peer peer, std::uint32_t streams_max);
+    Connection(io::Peer peer, std::uint32_t streams_max, const tls::ServerContext* tls);
     void step(TimePoint now);
     h2::StreamHandler* on_request(h2::Stream& stream, http::RequestHead&& head,
                                   bool complete) override;
@@ -116,10 +144,11 @@ class ScriptedH2Server {
                             const http::ParseError& error) override;
     void on_goaway() override {}
     void on_settings() override {}
-    void write(Bytes bytes) override { peer.write(as_text(bytes)); }
+    void write(Bytes bytes) override { end.write(as_text(bytes)); }
     bool has_room() const override { return true; }
 
-    io::Peer peer;
+    ServerEnd end;
+    io::Peer& peer = end.peer;
     h2::Session session;
     std::deque<Request> requests;
     std::string refused;  // why a request was
@@ -137,6 +166,7 @@ class ScriptedH2Server {
 
   std::uint32_t streams_max = 100;
   bool silent = false;  // accepts, and says nothing at all
+  std::shared_ptr<const tls::ServerContext> tls;
 
  private:
   io::FakeNetwork& network_;
@@ -150,6 +180,10 @@ class BackendTest : public testing::Test {
   ~BackendTest() override;
 
   void make(conf::HttpVersion protocol);
+  void make(const ServerSettings& settings);
+  // A context that trusts certificate_, and one that serves it.
+  std::shared_ptr<const tls::ClientContext> client_tls(const std::string& alpn) const;
+  std::shared_ptr<const tls::ServerContext> server_tls(const std::string& alpn) const;
   // A few turns of the loop and steps of the server.
   void turn(int times = 4);
   void pass(Duration time);
@@ -166,6 +200,8 @@ class BackendTest : public testing::Test {
   std::shared_ptr<BackendPool> pool_;
   std::deque<Asker> askers_;
   std::string refusal_;
+  const tls::SelfSigned certificate_ = tls::make_self_signed({"app.test", "10.0.0.1"}, 1);
+  const std::shared_ptr<tls::TicketKeys> ticket_keys_ = tls::make_ticket_keys();
 };
 
 class H2BackendTest : public BackendTest {

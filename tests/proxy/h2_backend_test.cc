@@ -368,8 +368,69 @@ TEST_F(H2BackendTest, WhoeverFailsMayAskAgainAtOnce) {
   EXPECT_EQ(askers_[1].log, "connected; head 200; end; ");
 }
 
-// --- Tunnels
-// --------------------------------------------------------------------------------------
+// --- TLS ----------------------------------------------------------------------------------------
+
+class H2TlsTest : public H2BackendTest {
+ protected:
+  void use_tls(const std::string& served_alpn, const std::string& name = "app.test") {
+    server_.tls = server_tls(served_alpn);
+    make(ServerSettings{
+        .protocol = conf::HttpVersion::http2, .tls = client_tls("h2"), .server_name = name});
+  }
+};
+
+TEST_F(H2TlsTest, SpeaksHttp2InTlsAndResumesItsSession) {
+  use_tls("h2");
+  Asker& asker = ask();
+  turns(12);
+  EXPECT_EQ(server_[0].end.tls().alpn, "h2");
+  at_server(0, 0).respond(200, "secret");
+  turns(8);
+  EXPECT_EQ(asker.log, "connected; head 200; end; ");
+  EXPECT_EQ(asker.body, "secret");
+  EXPECT_EQ(counted(Count::backend_tls_full), 1u);
+  pool_->keep_idle(false);
+  turns(8);
+  EXPECT_TRUE(server_[0].end.closed_cleanly());
+  pool_->keep_idle(true);
+  ask();
+  turns(12);
+  ASSERT_EQ(server_.size(), 2u);
+  EXPECT_TRUE(server_[1].end.tls().resumed);
+  EXPECT_EQ(counted(Count::backend_tls_resumed), 1u);
+}
+
+TEST_F(H2TlsTest, TheServersAddressIsItsNameWithoutAnother) {
+  use_tls("h2", "");
+  Asker& asker = ask();
+  turns(12);
+  EXPECT_EQ(asker.log, "connected; ");
+}
+
+TEST_F(H2TlsTest, AServerWithoutHttp2InAlpnIsAFailedConnect) {
+  use_tls("http/1.1");
+  Asker& asker = ask();
+  turns(12);
+  ASSERT_TRUE(asker.failure);
+  EXPECT_EQ(asker.failure->kind, Kind::tls_failed);
+  EXPECT_TRUE(asker.failure->unprocessed);
+  EXPECT_EQ(asker.log, "failed; ");
+  EXPECT_NE(asker.detail, "");
+  EXPECT_EQ(counted(Count::backend_connects_failed), 1u);
+  EXPECT_EQ(counted(Count::backend_tls_failed), 1u);
+}
+
+TEST_F(H2TlsTest, ACertificateForAnotherNameIsRefused) {
+  use_tls("h2", "other.test");
+  Asker& asker = ask();
+  turns(12);
+  ASSERT_TRUE(asker.failure);
+  EXPECT_EQ(asker.failure->kind, Kind::certificate_refused);
+  EXPECT_TRUE(asker.failure->unprocessed);
+  EXPECT_NE(asker.detail.find("ostname mismatch"), std::string::npos) << asker.detail;
+}
+
+// --- Tunnels ------------------------------------------------------------------------------------
 
 http::RequestHead websocket(bool with_key) {
   http::RequestHead head;
