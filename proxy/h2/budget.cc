@@ -100,14 +100,21 @@ Exhausted Budget::on_frame(FrameKind kind, std::size_t bytes, bool end_stream, T
                Exhausted::useless_bytes);
 }
 
-Exhausted Budget::on_reset(TimePoint now) {
+Exhausted Budget::on_reset(std::size_t head_bytes, TimePoint now) {
   forgive(resets_, limits_.resets_per_second, now);
+  spend(useless_bytes_, static_cast<double>(head_bytes), limits_.useless_bytes,
+        Exhausted::useless_bytes);
   return spend(resets_, 1, limits_.resets, Exhausted::resets);
 }
 
 Exhausted Budget::on_fields_dropped(std::size_t bytes) {
   return spend(useless_bytes_, static_cast<double>(bytes), limits_.useless_bytes,
                Exhausted::useless_bytes);
+}
+
+void Budget::on_head_taken(std::size_t frames, std::size_t bytes) {
+  earn(useless_frames_, static_cast<double>(frames));
+  earn(useless_bytes_, static_cast<double>(bytes));
 }
 
 void Budget::on_request_answered() {

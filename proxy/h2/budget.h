@@ -60,12 +60,14 @@ class Budget {
   // A frame has come, of `bytes` with its header. Exhausted::none, or what ran out; the first
   // that does stays.
   Exhausted on_frame(FrameKind kind, std::size_t bytes, bool end_stream, TimePoint now);
-  // A stream was reset, by the peer or because of it, before its response was whole.
-  Exhausted on_reset(TimePoint now);
+  // A stream was reset, by the peer or because of it, before its response was whole. Its head, if
+  // it was taken, came in so many bytes to no use.
+  Exhausted on_reset(std::size_t head_bytes, TimePoint now);
   // Fields were decoded that no one takes: their section is past its limit.
   Exhausted on_fields_dropped(std::size_t bytes);
-  // Useful: a request answered whole; the data of one DATA frame taken by whoever it was for; a
-  // DATA frame sent.
+  // Useful: a head taken by whoever it was for, as it came; a request answered whole; the data of
+  // one DATA frame taken; a DATA frame sent.
+  void on_head_taken(std::size_t frames, std::size_t bytes);
   void on_request_answered();
   void on_data_taken(std::size_t bytes);
   void on_data_sent(std::size_t bytes);

@@ -216,7 +216,7 @@ void SessionState::give_window_back(StreamState& stream) {
 
 void SessionState::count_reset(StreamState& stream) {
   if (std::exchange(stream.reset_counted, true)) return;
-  spend(budget.on_reset(now));
+  spend(budget.on_reset(stream.head_bytes, now));
 }
 
 void SessionState::on_stream_gone(std::int32_t stream_id, std::uint32_t code) {

@@ -124,6 +124,11 @@ bool SessionState::admit(const FrameHeader& header) {
   priority_bytes = 0;
   priority_parent = 0;
   in_section = header.has_fields() && !header.ends_section();
+  if (header.kind() == FrameKind::headers) section_frames = section_bytes = 0;
+  if (header.has_fields()) {
+    ++section_frames;
+    section_bytes += FrameHeader::kBytes + header.length;
+  }
   if (header.length > kFramePayloadBytesMax) {
     fail(ErrorCode::frame_size_error, "frame too long");
   } else if (may_be_for(header)) {
@@ -246,6 +251,11 @@ void SessionState::on_section(const nghttp2_frame& frame) {
   }
 }
 
+void SessionState::on_head_taken(StreamState& stream) {
+  stream.head_bytes = section_bytes;
+  budget.on_head_taken(section_frames, section_bytes);
+}
+
 void SessionState::on_request_section(StreamState& stream, bool complete) {
   stream.final_head_seen = true;
   stream.remote_done = complete;
@@ -257,6 +267,7 @@ void SessionState::on_request_section(StreamState& stream, bool complete) {
     error = reader.finish_request(complete, options.scheme, head);
   }
   if (error) return refuse(stream, head, error);
+  on_head_taken(stream);
   stream.body_left = promised(head.body);
   stream.asked = {
       .method = head.method, .tunnel = head.asks_for_tunnel(), .upgrade = !head.protocol.empty()};
@@ -285,6 +296,7 @@ void SessionState::on_response_section(StreamState& stream, bool complete) {
   }
   stream.final_head_seen = true;
   stream.remote_done = complete;
+  on_head_taken(stream);
   stream.body_left = promised(head.body);
   if (complete) budget.on_request_answered();
   if (stream.handler) stream.handler->on_response_head(head, complete);
@@ -369,7 +381,7 @@ void SessionState::on_invalid_frame(const nghttp2_frame& frame, int error) {
   const Refusal refusal = refusal_of(error);
   if (error == NGHTTP2_ERR_REFUSED_STREAM) {
     reset_streams.add(frame.hd.stream_id);
-    spend(budget.on_reset(now));
+    spend(budget.on_reset(0, now));
     return;
   }
   // Of other frames, whatever stream they name, the connection dies.

@@ -54,6 +54,7 @@ struct StreamFacts {
   std::int64_t body_left = kUnknown;  // of the peer's body, as its head promised
   std::size_t unconsumed = 0;         // came while paused: window not given back
   std::size_t notify_below = 0;
+  std::size_t head_bytes = 0;       // in which the peer's head came, if it was taken
   std::uint64_t sent_in_round = 0;  // client role: the last in which it sent data
   std::int32_t stream_id = 0;       // 0: the request hasn't been sent
 
@@ -131,6 +132,7 @@ struct SessionState {
   void on_begin_section(const nghttp2_frame& frame);
   void on_field(std::string_view name, std::string_view value);
   void on_section(const nghttp2_frame& frame);
+  void on_head_taken(StreamState& stream);
   void on_request_section(StreamState& stream, bool complete);
   void on_response_section(StreamState& stream, bool complete);
   void on_trailer_section(StreamState& stream, bool complete);
@@ -203,6 +205,8 @@ struct SessionState {
   // The section that is being read: there is one at a time.
   StreamState* section_stream = nullptr;
   http::ParseError section_error;
+  std::size_t section_frames = 0;
+  std::size_t section_bytes = 0;
   http::Fields trailers;
   // The frame that is being read.
   std::size_t preface_left = 0;

@@ -40,7 +40,7 @@ TEST(Budget, EachKindOfFrameHasItsEnd) {
       {"CONTINUATION", frame(FrameKind::continuation), Exhausted::continuations, 16},
       {"HEADERS", frame(FrameKind::headers), Exhausted::useless_frames, 10'000},
       {"DATA not taken", frame(FrameKind::data, 16 * 1024), Exhausted::useless_bytes, 64},
-      {"reset", [](Budget& budget) { budget.on_reset(kNow); }, Exhausted::resets, 200},
+      {"reset", [](Budget& budget) { budget.on_reset(0, kNow); }, Exhausted::resets, 200},
       {"fields dropped", [](Budget& budget) { budget.on_fields_dropped(4096); },
        Exhausted::useless_bytes, 256},
   };
@@ -54,7 +54,7 @@ TEST(Budget, EachKindOfFrameHasItsEnd) {
 
 TEST(Budget, WhatRanOutFirstStays) {
   Budget budget({});
-  lasts(budget, 1000, [](Budget& b) { b.on_reset(kNow); });
+  lasts(budget, 1000, [](Budget& b) { b.on_reset(0, kNow); });
   lasts(budget, 5000, [](Budget& b) { b.on_frame(FrameKind::ping, 17, false, kNow); });
   EXPECT_EQ(budget.exhausted(), Exhausted::resets);
 }
@@ -75,7 +75,7 @@ TEST(Budget, TimeForgives) {
   const BudgetLimits limits;
   for (int i = 0; i < 100'000; ++i) {
     now += std::chrono::milliseconds(1000) / limits.resets_per_second;
-    budget.on_reset(now);
+    budget.on_reset(0, now);
     budget.on_frame(FrameKind::ping, 17, false, now);
   }
   EXPECT_EQ(budget.exhausted(), Exhausted::none);
@@ -91,9 +91,21 @@ TEST(Budget, BusyClientNeverRunsOut) {
     budget.on_frame(FrameKind::window_update, 13, false, kNow);
     budget.on_frame(FrameKind::window_update, 13, false, kNow);
     budget.on_request_answered();
-    if (request % 3 == 0) budget.on_reset(kNow);
+    if (request % 3 == 0) budget.on_reset(0, kNow);
   }
   EXPECT_EQ(budget.exhausted(), Exhausted::none);
+}
+
+TEST(Budget, HeadsThatAreTakenCostNothingUntilTheyAreReset) {
+  Budget budget({});
+  for (int request = 0; request < 20'000; ++request) {
+    budget.on_frame(FrameKind::headers, 16 * 1024, false, kNow);
+    budget.on_frame(FrameKind::continuation, 8 * 1024, false, kNow);
+    budget.on_head_taken(2, 24 * 1024);
+  }
+  EXPECT_EQ(budget.exhausted(), Exhausted::none);
+  EXPECT_LT(lasts(budget, 200, [](Budget& b) { b.on_reset(24 * 1024, kNow); }), 50);
+  EXPECT_EQ(budget.exhausted(), Exhausted::useless_bytes);
 }
 
 TEST(Budget, UploadInSmallPiecesIsUseful) {

@@ -71,6 +71,13 @@ std::vector<Flood> floods() {
   return {
       {"rapid reset", "", [](auto n) { return get(odd(n)) + wire::reset(odd(n), 8); },
        Exhausted::resets, 2},
+      {"rapid reset of large heads", "",
+       [](auto n) {
+         Fields fields = get_request();
+         for (int i = 0; i < 4; ++i) fields.add("a", std::string(7000, 'x'));
+         return wire::headers(odd(n), fields, true) + wire::reset(odd(n), 8);
+       },
+       Exhausted::useless_bytes, 3},
       {"rapid reset of bodies", "",
        [](auto n) { return post(odd(n)) + wire::data(odd(n), "x") + wire::reset(odd(n), 8); },
        Exhausted::resets, 3},
@@ -240,6 +247,19 @@ TEST(H2BusyClients, BrowsersThatCancel) {
     server.raw_frames();
   }
   expect_well(server, "browser");
+}
+
+TEST(H2BusyClients, ManyLargeHeadsAtOnce) {
+  Options options = Endpoint::server_options();
+  options.streams_max = 1000;
+  Endpoint server(options);
+  server.keep_events = false;
+  server.greet();
+  Fields fields = get_request();
+  for (int i = 0; i < 4; ++i) fields.add("cookie", std::string(7000, 'c'));
+  for (std::uint32_t id = 1; id < 800; id += 2) server.take(wire::headers(id, fields, true));
+  expect_well(server, "large heads");
+  EXPECT_EQ(server.session.streams(), 400u);
 }
 
 TEST(H2BusyClients, UploadsInSmallFrames) {
