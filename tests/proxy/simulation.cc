@@ -6,7 +6,6 @@
 namespace sluice::proxy {
 namespace {
 
-const Address kListen = *Address::parse("10.0.0.1:80");
 constexpr std::size_t kTurnsMax = 400'000;
 
 std::string lower(std::string text) {
@@ -21,6 +20,7 @@ std::shared_ptr<conf::Config> make_config(const Simulation::Options& options,
   config->limits.stream_buffer_bytes = options.stream_buffer_bytes;
   conf::Backend backend;
   backend.name = "blue";
+  if (options.http2_servers) backend.protocol = conf::HttpVersion::http2;
   for (std::size_t i = 0; i < origins.size(); ++i) {
     backend.servers.push_back({"s" + std::to_string(i), origins[i]});
   }
@@ -127,11 +127,6 @@ Reading read_message(std::string& text, bool is_response, bool ended, bool bodil
 }
 
 struct Simulation::Client {
-  struct Asked {
-    Wish wish;
-    std::string method;
-    std::string body;
-  };
   io::Peer peer;
   std::string input;
   std::deque<Asked> waiting;  // sent, not answered
@@ -166,16 +161,27 @@ Simulation::Simulation(const Options& options)
   auto settings = std::make_shared<ConnectionSettings>();
   settings->listener = "http";
   settings->limits = config_->limits;
-  reactor_->listen("http", io::FileDescriptor(network_.listen(kListen)), settings,
+  settings->http2 = true;
+  reactor_->listen("http", io::FileDescriptor(network_.listen(kSimulatedListener)), settings,
                    worker_->service());
+  add_clients();
+}
+
+void Simulation::add_clients() {
   for (std::size_t i = 0; i < options_.clients; ++i) {
+    const bool http2 = options_.http2_clients > 0 && chance_.happens(options_.http2_clients);
+    std::size_t abort_at_turn = 0;
+    if (options_.client_aborts && chance_.happens(0.5)) abort_at_turn = chance_.between(1, 400);
+    if (http2) {
+      http2_clients_.push_back(std::make_unique<Http2Client>(
+          H2Peer(network_.connect(kSimulatedListener)), abort_at_turn));
+      continue;
+    }
     clients_.push_back(std::make_unique<Client>());
     Client& client = *clients_.back();
-    client.peer = network_.connect(kListen);
+    client.peer = network_.connect(kSimulatedListener);
     client.http_1_0 = chance_.happens(0.15);
-    if (options_.client_aborts && chance_.happens(0.5)) {
-      client.abort_at_turn = chance_.between(1, 400);
-    }
+    client.abort_at_turn = abort_at_turn;
   }
 }
 
@@ -185,20 +191,31 @@ void Simulation::fail(std::string what) {
   if (failure_.empty()) failure_ = "seed " + std::to_string(plan_.seed) + ": " + std::move(what);
 }
 
-void Simulation::send_next(Client& client) {
-  Client::Asked asked;
+bool Simulation::may_break() const {
+  return options_.server_aborts || plan_.reset > 0 || plan_.open_error > 0;
+}
+
+Simulation::Asked Simulation::next_request() {
+  Asked asked;
   asked.wish.kind = static_cast<Wish::Kind>(chance_.between(0, 2));
   asked.wish.name = chance_.next() % 1'000'000 + 1;
   asked.wish.bytes = chance_.happens(0.2) ? 0 : chance_.between(1, options_.body_bytes_max);
   const std::size_t body_bytes = chance_.between(0, options_.body_bytes_max);
   const char* methods[] = {"GET", "POST", "PUT", "HEAD"};
   asked.method = methods[chance_.between(0, 3)];
+  if (asked.method == "POST" || asked.method == "PUT") {
+    asked.body = pattern(asked.wish.name + 7, body_bytes);
+  }
+  return asked;
+}
+
+void Simulation::send_next(Client& client) {
+  Asked asked = next_request();
   const bool last = client.sent + 1 == options_.requests_per_client;
   std::string text = asked.method + " " + asked.wish.target() +
                      (client.http_1_0 ? " HTTP/1.0\r\n" : " HTTP/1.1\r\n") + "Host: sim\r\n";
   if (client.http_1_0 && !last) text += "Connection: keep-alive\r\n";
   if (asked.method == "POST" || asked.method == "PUT") {
-    asked.body = pattern(asked.wish.name + 7, body_bytes);
     if (!client.http_1_0 && chance_.happens(0.5)) {
       text += "Transfer-Encoding: chunked\r\n\r\n";
       std::size_t at = 0;
@@ -221,18 +238,14 @@ void Simulation::send_next(Client& client) {
   ++client.sent;
 }
 
-void Simulation::check_response(Client& client, const SimpleMessage& response) {
-  const Client::Asked asked = client.waiting.front();
-  client.waiting.pop_front();
-  ++client.answered;
+void Simulation::check_response(const Asked& asked, const SimpleMessage& response) {
   ++responses_whole_;
   const std::string status = response.start_line.substr(0, 12);
   if (status != "HTTP/1.1 200") {
     // The proxy's own answers to what broke behind it.
-    const bool broken = options_.server_aborts || plan_.reset > 0 || plan_.open_error > 0;
     const bool own = status == "HTTP/1.1 502" || status == "HTTP/1.1 503" ||
                      status == "HTTP/1.1 504" || status == "HTTP/1.1 408";
-    if (!broken || !own) fail("unexpected status: " + response.start_line);
+    if (!may_break() || !own) fail("unexpected status: " + response.start_line);
     return;
   }
   if (response.field("x-method") != asked.method) fail("answer to another request");
@@ -268,13 +281,15 @@ void Simulation::step_client(Client& client) {
       return;
     }
     if (reading == Reading::incomplete) break;
-    check_response(client, response);
+    check_response(client.waiting.front(), response);
+    client.waiting.pop_front();
+    ++client.answered;
   }
   if (ended && client.waiting.empty() && client.answered < options_.requests_per_client &&
       client.http_1_0) {
     // Its last answer ended with the connection; the rest comes on another.
     client.peer.close();
-    client.peer = network_.connect(kListen);
+    client.peer = network_.connect(kSimulatedListener);
     client.input.clear();
   } else if (ended) {
     responses_cut_ += client.waiting.size();
@@ -295,6 +310,7 @@ void Simulation::step_client(Client& client) {
 }
 
 void Simulation::step_origins() {
+  if (options_.http2_servers) return step_http2_origins();
   for (const Address& address : origin_addresses_) {
     while (auto peer = network_.accept(address)) origins_.push_back({*peer, {}, false});
   }
@@ -372,10 +388,12 @@ void Simulation::answer(OriginConnection& connection, const SimpleMessage& reque
   if (connection.answered_last) connection.peer.finish();
 }
 
+bool Simulation::all_done() const {
+  const auto done = [](const auto& client) { return client->done; };
+  return std::ranges::all_of(clients_, done) && std::ranges::all_of(http2_clients_, done);
+}
+
 std::string Simulation::run() {
-  const auto all_done = [this] {
-    return std::ranges::all_of(clients_, [](const auto& client) { return client->done; });
-  };
   std::size_t turns = 0;
   while (!all_done() && failure_.empty()) {
     if (++turns > kTurnsMax) {
@@ -383,6 +401,7 @@ std::string Simulation::run() {
       break;
     }
     for (const auto& client : clients_) step_client(*client);
+    for (const auto& client : http2_clients_) step_http2_client(*client);
     step_origins();
     reactor_->loop().turn(reactor_->loop().now() + std::chrono::milliseconds(1));
   }

@@ -1,13 +1,14 @@
 // Simulation: a whole worker on the fake ring, with scripted clients in front of it and scripted
-// origins behind, one seed for everything. What it checks of every run: each response a client
-// takes for whole is exactly the one its request asked for, origins see only well-formed requests,
-// and in the end nothing is left in flight, lent or open.
+// origins behind, of either HTTP version, one seed for everything. What it checks of every run:
+// each response a client takes for whole is exactly the one its request asked for, origins see only
+// well-formed requests, and in the end nothing is left in flight, lent or open.
 #pragma once
 
 #include <cstdint>
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,8 +17,11 @@
 #include "routing/state.h"
 #include "tests/io/fake_network.h"
 #include "tests/io/fake_ring.h"
+#include "tests/proxy/h2_peer.h"
 
 namespace sluice::proxy {
+
+inline const Address kSimulatedListener = *Address::parse("10.0.0.1:80");
 
 // Deterministic bytes that differ from place to place, named by a number.
 std::string pattern(std::uint64_t name, std::size_t bytes);
@@ -58,6 +62,8 @@ class Simulation final : public WorkerObserver {
     bool client_aborts = false;
     bool server_aborts = false;
     bool pipelining = true;
+    double http2_clients = 0;    // the share of clients that speak HTTP/2
+    bool http2_servers = false;  // origins do
     std::uint64_t stream_buffer_bytes = 4 * 1024;
   };
 
@@ -74,21 +80,53 @@ class Simulation final : public WorkerObserver {
   std::uint64_t counted(admin::Count what) const { return counters_.get(what); }
 
  private:
+  // A request that was sent and isn't answered.
+  struct Asked {
+    Wish wish;
+    std::string method;
+    std::string body;
+  };
   struct Client;
+  struct Http2Client {
+    H2Peer peer;
+    std::size_t abort_at_turn = 0;  // 0: never
+    std::map<std::uint32_t, Asked> waiting;
+    std::size_t sent = 0;
+    std::size_t answered = 0;  // or given up
+    std::size_t turns = 0;
+    bool done = false;
+  };
   struct OriginConnection {
     io::Peer peer;
     std::string input;
     bool answered_last = false;
+  };
+  struct Http2Origin {
+    H2Peer peer;
+    std::set<std::uint32_t> answered = {};
+    std::uint32_t last = 0x7fff'ffff;  // that is answered
+    bool over = false;
   };
 
   void on_adopted(std::size_t, std::uint64_t) override {}
   void on_connect_failed(const routing::ServerKey&,
                          std::shared_ptr<routing::ServerRuntime>) override {}
 
+  Asked next_request();
+  void check_response(const Asked& asked, const SimpleMessage& response);
+  // Whether something may go wrong that isn't the proxy's fault.
+  bool may_break() const;
+  bool all_done() const;
+  void add_clients();
   void step_client(Client& client);
   void send_next(Client& client);
-  void check_response(Client& client, const SimpleMessage& response);
+  void step_http2_client(Http2Client& client);
+  void take_answers(Http2Client& client);
+  void send_next(Http2Client& client);
   void step_origins();
+  void step_http2_origins();
+  void answer(Http2Origin& connection, std::uint32_t id);
+  void end_soon(Http2Origin& connection);
   void answer(OriginConnection& connection, const SimpleMessage& request);
   void fail(std::string what);
 
@@ -103,7 +141,9 @@ class Simulation final : public WorkerObserver {
   std::unique_ptr<Worker> worker_;
   std::vector<Address> origin_addresses_;
   std::vector<OriginConnection> origins_;
+  std::vector<std::unique_ptr<Http2Origin>> http2_origins_;
   std::vector<std::unique_ptr<Client>> clients_;
+  std::vector<std::unique_ptr<Http2Client>> http2_clients_;
   std::string failure_;
   std::size_t responses_whole_ = 0;
   std::size_t responses_cut_ = 0;

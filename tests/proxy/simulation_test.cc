@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 
 namespace sluice::proxy {
@@ -25,6 +26,13 @@ std::pair<std::uint64_t, std::uint64_t> seeds(std::uint64_t count) {
     count = std::strtoull(many, nullptr, 10) * kShare;
   }
   return {1, std::max<std::uint64_t>(count / kShare, 1) + 1};
+}
+
+// HTTP/2 on the clients' side, the servers', both, or mixed, by seed.
+Simulation::Options with_http2(Simulation::Options options) {
+  options.http2_clients = std::array{1.0, 0.0, 1.0, 0.5}[options.plan.seed % 4];
+  options.http2_servers = options.plan.seed % 4 != 0;
+  return options;
 }
 
 TEST(Simulation, OnAFaultlessNetworkEveryRequestIsAnsweredOnce) {
@@ -79,6 +87,58 @@ TEST(Simulation, LargeBodiesFlowWithBackPressure) {
                            .pipelining = false});
     ASSERT_EQ(simulation.run(), "");
     ASSERT_EQ(simulation.responses_whole(), 6u) << "seed " << seed;
+  }
+}
+
+// --- HTTP/2 -------------------------------------------------------------------------------------
+
+TEST(Simulation, EveryPairOfVersionsAnswersEveryRequestOnce) {
+  const auto [first, last] = seeds(4000);
+  for (std::uint64_t seed = first; seed < last; ++seed) {
+    Simulation simulation(with_http2({.plan = io::FaultPlan::chaos(seed)}));
+    ASSERT_EQ(simulation.run(), "");
+    ASSERT_EQ(simulation.responses_cut(), 0u) << "seed " << seed;
+    ASSERT_EQ(simulation.responses_whole(), 24u) << "seed " << seed;
+    ASSERT_EQ(simulation.requests_at_origins(), 24u) << "seed " << seed;
+  }
+}
+
+TEST(Simulation, WhatBreaksIsNeverTakenForWholeInHttp2Either) {
+  const auto [first, last] = seeds(4000);
+  std::size_t cut = 0;
+  std::size_t whole = 0;
+  for (std::uint64_t seed = first; seed < last; ++seed) {
+    Simulation simulation(with_http2({.plan = io::FaultPlan::breaking(seed)}));
+    ASSERT_EQ(simulation.run(), "");
+    cut += simulation.responses_cut();
+    whole += simulation.responses_whole();
+  }
+  EXPECT_GT(cut, 0u);
+  EXPECT_GT(whole, cut);
+}
+
+TEST(Simulation, AbortsOfStreamsAndConnectionsLeaveNothingBehind) {
+  const auto [first, last] = seeds(4000);
+  std::uint64_t resets = 0;
+  for (std::uint64_t seed = first; seed < last; ++seed) {
+    Simulation simulation(with_http2(
+        {.plan = io::FaultPlan::chaos(seed), .client_aborts = true, .server_aborts = true}));
+    ASSERT_EQ(simulation.run(), "");
+    resets += simulation.counted(admin::Count::h2_resets_received);
+  }
+  EXPECT_GT(resets, 0u);
+}
+
+TEST(Simulation, LargeBodiesShareHttp2ConnectionsWithBackPressure) {
+  const auto [first, last] = seeds(100);
+  for (std::uint64_t seed = first; seed < last; ++seed) {
+    Simulation simulation(with_http2({.plan = io::FaultPlan::chaos(seed),
+                                      .clients = 2,
+                                      .requests_per_client = 5,
+                                      .body_bytes_max = 300'000,
+                                      .stream_buffer_bytes = 16 * 1024}));
+    ASSERT_EQ(simulation.run(), "");
+    ASSERT_EQ(simulation.responses_whole(), 10u) << "seed " << seed;
   }
 }
 
