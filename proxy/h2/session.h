@@ -7,9 +7,9 @@
 // deliver() and the session's destructor. The owner calls flush() at the end of a turn in which
 // anything was done (wants_flush()), and deliver() after it if has_news().
 //
-// What a peer can make a session hold: per stream its window of data (none of which is held here:
-// it is handed on at once) and options.stream_buffer_bytes and a little of unsent data; per
-// connection one field section (head_bytes), HPACK's table (4 KiB), and the frames that a budget
+// What a peer can make a session hold: per stream what its owner queued (who watches buffered());
+// received data is handed on at once, up to the stream's window while it is paused. Per connection
+// one field section (head_bytes), HPACK's tables (4 KiB each way), and the frames that a budget
 // (budget.h) lets wait.
 #pragma once
 
