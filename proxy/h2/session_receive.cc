@@ -142,17 +142,16 @@ bool SessionState::admit(const FrameHeader& header) {
 // be on their way when we reset a stream; others the peer can't mean.
 bool SessionState::may_be_for(const FrameHeader& header) {
   const bool opens = header.kind() == FrameKind::headers;
-  const bool by_peer = server() == (header.stream_id % 2 == 1);
-  if (!by_peer || header.stream_id == 0 || (!opens && header.kind() != FrameKind::data)) {
-    return true;
-  }
-  if (header.stream_id > highest_peer_stream) {
-    if (opens) highest_peer_stream = header.stream_id;
-    return true;
-  }
+  if (header.stream_id == 0 || (!opens && header.kind() != FrameKind::data)) return true;
   if (ended_streams.has(header.stream_id)) {
     fail(ErrorCode::stream_closed, "frame for a stream that has ended");
     return false;
+  }
+  const bool by_peer = server() == (header.stream_id % 2 == 1);
+  if (!by_peer) return true;
+  if (header.stream_id > highest_peer_stream) {
+    if (opens) highest_peer_stream = header.stream_id;
+    return true;
   }
   if (!opens || go_away_submitted || reset_streams.has(header.stream_id) ||
       nghttp2_session_find_stream(nghttp2, header.stream_id)) {

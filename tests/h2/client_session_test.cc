@@ -170,6 +170,20 @@ TEST(H2Client, ResponseBeforeTheRequestsEndIsWholeEvenSo) {
   EXPECT_EQ(heard.closed, "whole");
 }
 
+TEST(H2Client, NothingMayFollowTheEndOfAResponse) {
+  for (const std::string& late :
+       {wire::data(1, "x"), wire::data(1, "", true), ok(1), response(1, {{"x", "y"}}, true)}) {
+    Endpoint client(Endpoint::client_options());
+    client.greet();
+    Endpoint::Heard& heard = client.ask(kGet);
+    client.settle();
+    client.frames();
+    EXPECT_FALSE(client.take(ok(1, true) + late));
+    EXPECT_EQ(heard.closed, "whole");
+    EXPECT_THAT(client.frames(), ElementsAre("GOAWAY 0 STREAM_CLOSED"));
+  }
+}
+
 TEST(H2Client, ConcurrencyIsTheServersAndOurs) {
   Options options = Endpoint::client_options();
   options.streams_max = 5;
