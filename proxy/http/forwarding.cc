@@ -4,6 +4,7 @@
 
 #include "proxy/base/check.h"
 #include "proxy/http/connection_options.h"
+#include "proxy/http/field_rules.h"
 #include "proxy/http/h1_writer.h"
 #include "proxy/http/syntax.h"
 
@@ -255,7 +256,10 @@ void put_request_fields(Sink& sink, const RequestHead& head, const ForwardContex
   const ConnectionOptions options = options_of(head.fields);
   for (const Field field : head.fields) {
     if (!passes_to_server(field.id, Sink::kVersion, context, framing)) continue;
-    if (field.id == FieldId::other && options.names(field.name)) continue;
+    if (field.id == FieldId::other) {
+      if (options.names(field.name)) continue;
+      if (!context.client_trusted && tells_of_client(field.name)) continue;
+    }
     if (field.id == FieldId::max_forwards && head.method == Method::options) {
       // answered_here() has seen that there is one, and that it is not 0.
       sink.field(field.name, std::to_string(parse_decimal(field.value).value() - 1), field.id);

@@ -5,7 +5,8 @@
 // To the server: fields of one hop removed (Connection and what it names, Keep-Alive,
 // Proxy-Connection, Proxy-Authorization, Transfer-Encoding, Upgrade, HTTP2-Settings; TE but for
 // `trailers`), Host from the authority, framing as given, Via added, X-Request-Id set, Forwarded
-// and X-Forwarded-For, -Proto and -Host replaced; from a trusted peer Forwarded and -For are
+// and X-Forwarded-For, -Proto and -Host replaced, other fields that tell of the client removed
+// (X-Real-IP, X-Forwarded-Port…: field_rules.h); from a trusted peer Forwarded and -For are
 // appended to and the others kept. To the client: the same removals (Proxy-Authenticate too), Via
 // and a missing Date added, framing and Connection for what the client speaks.
 //

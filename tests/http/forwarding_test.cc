@@ -109,6 +109,22 @@ TEST(ForwardedRequest, AnUntrustedPeersWordIsReplaced) {
   EXPECT_EQ(fields_to_server(kClaims), kOrigin + kTail + "\r\n");
 }
 
+// What servers believe of proxies, besides the fields that are replaced.
+const std::string kOtherClaims =
+    "X-Real-IP: 10.1.1.1\r\nx-forwarded-port: 1\r\nX-Forwarded-Server: a\r\n"
+    "X-FORWARDED-PREFIX: /a\r\nX-Forwarded-Scheme: https\r\nX-Forwarded-Ssl: on\r\n"
+    "True-Client-IP: 10.1.1.1\r\nX-Client-IP: 10.1.1.1\r\nCF-Connecting-IP: 10.1.1.1\r\n"
+    "Fastly-Client-IP: 10.1.1.1\r\nClient-Ip: 10.1.1.1\r\nFront-End-Https: on\r\n";
+// That merely look like them.
+const std::string kNoClaims =
+    "X-Forwarder: a\r\nX-Real-IPs: a\r\nTrue: a\r\nCF-Ray: a\r\nFrom: a\r\nX: a\r\n";
+
+TEST(ForwardedRequest, OtherWordsOfProxiesAreBelievedOfTrustedPeersOnly) {
+  EXPECT_EQ(fields_to_server(kOtherClaims + kNoClaims), kNoClaims + kOrigin + kTail + "\r\n");
+  EXPECT_EQ(fields_to_server(kOtherClaims + kNoClaims, trusted()),
+            kOtherClaims + kNoClaims + kOrigin + kTail + "\r\n");
+}
+
 TEST(ForwardedRequest, ATrustedPeersWordIsExtended) {
   EXPECT_EQ(fields_to_server(kClaims, trusted()),
             "X-Forwarded-Proto: http\r\nX-Forwarded-Host: public.example\r\n"
@@ -346,6 +362,15 @@ TEST(RequestFieldsForHttp2, FollowTheSameRules) {
   EXPECT_EQ(fields_to_h2("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n"
                          "TE: trailers\r\nConnection: TE\r\n\r\n"),
             kH2Tail + "[te|trailers]");
+}
+
+TEST(RequestFieldsForHttp2, WordsOfProxiesAreBelievedOfTrustedPeersOnly) {
+  EXPECT_EQ(fields_to_h2("GET / HTTP/1.1\r\nHost: h\r\n" + kOtherClaims + "X: a\r\n\r\n"),
+            "[x|a]" + kH2Tail);
+  Fields out;
+  const RequestHead head = request_from("GET / HTTP/1.1\r\nHost: h\r\nX-Real-IP: 10.1.1.1\r\n\r\n");
+  forward_request_fields(out, head, trusted(), head.body);
+  EXPECT_EQ(describe(out), "[x-real-ip|10.1.1.1]" + kH2Tail);
 }
 
 TEST(RequestFieldsForHttp2, TellFieldsApartOnTheOtherSideToo) {
