@@ -29,14 +29,12 @@ constexpr std::array<std::string_view, 17> kHeadOnlyNames = {"accept",
 
 // Who the client is and how it came, as proxies tell servers besides the fields that have an id.
 constexpr std::string_view kForwardedPrefix = "x-forwarded-";
-constexpr std::array<std::string_view, 14> kTellingNames = {
-    "cf-connecting-ip", "cf-connecting-ipv6",
-    "client-ip",        "fastly-client-ip",
-    "front-end-https",  "true-client-ip",
-    "x-client-ip",      "x-cluster-client-ip",
-    "x-forwarded",      "x-original-forwarded-for",
-    "x-original-host",  "x-real-ip",
-    "x-scheme",         "x-url-scheme"};
+constexpr std::array<std::string_view, 13> kTellingNames = {
+    "cf-connecting-ip", "cf-connecting-ipv6",  "client-ip",
+    "fastly-client-ip", "front-end-https",     "true-client-ip",
+    "x-client-ip",      "x-cluster-client-ip", "x-original-forwarded-for",
+    "x-original-host",  "x-real-ip",           "x-scheme",
+    "x-url-scheme"};
 
 bool begins_ignoring_case(std::string_view text, std::string_view prefix) {
   return text.size() >= prefix.size() &&
