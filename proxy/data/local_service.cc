@@ -95,7 +95,8 @@ void Answer::operator()(LocalReply reply) const {
 std::unique_ptr<RequestHandler> LocalService::on_request(http::RequestHead& head, bool complete,
                                                          ClientStream& stream) {
   auto call = std::make_unique<LocalCall>(loop_, handler_, body_bytes_max_, head, stream);
-  if (complete) call->serve();
+  // No body comes before the answer to somebody who asks for a tunnel, and here there are none.
+  if (complete || head.asks_for_tunnel()) call->serve();
   return call;
 }
 

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "proxy/data/local_service.h"
 #include "proxy/data/reactor.h"
 #include "tests/io/fake_ring.h"
 #include "tls/client_session.h"
@@ -98,7 +99,6 @@ class ClientConnectionTest : public testing::Test {
   ClientConnectionTest() {
     network_.hold_time(true);
     settings_->listener = "http";
-    settings_->tells_local_address = true;
     reactor_ = std::make_unique<Reactor>(std::make_unique<io::FakeRing>(network_), counters_,
                                          connections_, config_);
   }
@@ -193,7 +193,8 @@ TEST_F(ProxyHeaderTest, MayComeByteByByte) {
   }
 }
 
-TEST_F(ProxyHeaderTest, ThatTellsNobodyKeepsTheRealAddress) {
+TEST_F(ProxyHeaderTest, ThatTellsNobodyKeepsTheRealAddressAndIsNoProxysWord) {
+  settings_->trusted_proxies = {*AddressBlock::parse("10.1.0.0/16")};
   listen();
   for (const auto version : {http::ProxyVersion::v1, http::ProxyVersion::v2}) {
     service_.asked.clear();
@@ -204,6 +205,7 @@ TEST_F(ProxyHeaderTest, ThatTellsNobodyKeepsTheRealAddress) {
     ASSERT_EQ(service_.asked.size(), 1u);
     EXPECT_EQ(service_.asked[0]->log_peer, kBalancer.to_string());
     EXPECT_EQ(service_.asked[0]->local, kListen.to_string());
+    EXPECT_FALSE(service_.asked[0]->trusted);
   }
 }
 
@@ -293,6 +295,77 @@ TEST_F(ProxyHeaderTest, ComesBeforeTls) {
   settle();
   client.session.receive(as_bytes(peer.take()), client);
   EXPECT_THAT(client.plaintext, HasSubstr("hello"));
+}
+
+TEST_F(ProxyHeaderTest, BegunBeforeADrainIsFollowedByARequest) {
+  listen();
+  io::Peer peer = connect(kBalancer);
+  io::Peer silent = connect(kBalancer);
+  const std::string text = header(http::ProxyVersion::v1, "203.0.113.5:777", "198.51.100.1:443");
+  say(peer, text.substr(0, 10));
+  reactor_->drain();
+  settle();
+  say(peer, text.substr(10));
+  say(silent, text);
+  EXPECT_FALSE(peer.saw_end());
+  say(peer, kGet);
+  ASSERT_EQ(service_.asked.size(), 1u);
+  answer(*service_.asked[0]);
+  settle();
+  EXPECT_THAT(peer.received(), HasSubstr("hello"));
+  EXPECT_TRUE(peer.saw_end());
+  EXPECT_FALSE(silent.saw_end());
+  wait(settings_->timeouts.request_head + seconds(1));
+  EXPECT_TRUE(silent.saw_end());
+}
+
+class TlsTest : public ClientConnectionTest {
+ protected:
+  void SetUp() override {
+    use_tls();
+    listen();
+  }
+  // What has come is taken, and what that brings about is sent.
+  tls::Session::Status exchange(io::Peer& peer, TlsClient& client) {
+    const auto status = client.session.receive(as_bytes(peer.take()), client);
+    say(peer, std::exchange(client.to_send, {}));
+    return status;
+  }
+};
+
+TEST_F(TlsTest, AHandshakeBegunBeforeADrainIsFollowedByARequest) {
+  TlsClient client;
+  client.session.start(client);
+  io::Peer peer = connect();
+  say(peer, std::exchange(client.to_send, {}));
+  reactor_->drain();
+  settle();
+  exchange(peer, client);
+  ASSERT_TRUE(client.session.handshake_done());
+  EXPECT_FALSE(peer.saw_end());
+  client.session.send(as_bytes(kGet), client);
+  exchange(peer, client);
+  ASSERT_EQ(service_.asked.size(), 1u);
+  answer(*service_.asked[0]);
+  settle();
+  EXPECT_EQ(exchange(peer, client), tls::Session::Status::closed);
+  EXPECT_THAT(client.plaintext, HasSubstr("Connection: close"));
+  EXPECT_THAT(client.plaintext, testing::EndsWith("hello"));
+}
+
+TEST_F(TlsTest, WhoGivesWayHearsAnOrderlyEnd) {
+  config_->limits.client_connections = 1;
+  TlsClient client;
+  client.session.start(client);
+  io::Peer peer = connect();
+  exchange(peer, client);
+  exchange(peer, client);
+  ASSERT_TRUE(client.session.handshake_done());
+  io::Peer second = connect();
+  EXPECT_EQ(exchange(peer, client), tls::Session::Status::closed);
+  EXPECT_TRUE(peer.saw_end());
+  EXPECT_FALSE(second.saw_end());
+  EXPECT_EQ(connections_.open, 1u);
 }
 
 TEST_F(ProxyHeaderTest, LeavesTheHandshakeItsOwnTime) {
@@ -414,6 +487,29 @@ TEST_F(CrowdTest, NobodyAtWorkGivesWay) {
   EXPECT_EQ(count(Count::limit_client_connections), 1u);
 }
 
+TEST_F(CrowdTest, NobodyGivesWayBeforeItsLastResponseIsOut) {
+  listen();
+  io::Peer asking = connect();
+  say(asking, "GET /x HTTP/1.1\r\n");
+  io::Peer slow = connect();
+  slow.stop_reading();
+  say(slow, kGet);
+  const std::string body(100'000, 'x');
+  answer(*service_.asked.at(0), body);
+  settle();
+  io::Peer third = connect();
+  EXPECT_TRUE(third.saw_end() || third.saw_reset());
+  EXPECT_EQ(count(Count::client_connections_gave_way), 0u);
+  slow.resume_reading();
+  settle();
+  EXPECT_TRUE(slow.received().ends_with(body)) << slow.received().size();
+  EXPECT_FALSE(slow.saw_end());
+  io::Peer fourth = connect();
+  EXPECT_TRUE(slow.saw_end());
+  EXPECT_FALSE(fourth.saw_end());
+  EXPECT_EQ(count(Count::client_connections_gave_way), 1u);
+}
+
 TEST_F(CrowdTest, AHoardIsHeldAtTheLimit) {
   listen();
   std::vector<io::Peer> hoard;
@@ -533,6 +629,36 @@ TEST_F(TunnelTest, RefusedLeavesTheConnectionUnlessTheClientWasHasty) {
     EXPECT_EQ(peer.saw_end(), hasty);
     say(peer, kGet);
     EXPECT_EQ(service_.asked.size(), hasty ? 1u : 2u);
+  }
+}
+
+// What a client sends behind CONNECT need not wait for the answer, nor be HTTP.
+TEST_F(TunnelTest, ARefusedConnectEndsTheConnection) {
+  listen();
+  io::Peer peer = connect();
+  say(peer, "CONNECT app:443 HTTP/1.1\r\nHost: app:443\r\n\r\n");
+  Asked& asked = *service_.asked.at(0);
+  asked.stream->send_head(response(403, BodyKind::known, 2), ClientStream::Author::server);
+  asked.stream->send_body(as_bytes("no"));
+  asked.stream->send_end({});
+  settle();
+  EXPECT_THAT(peer.received(), HasSubstr("Connection: close"));
+  say(peer, kGet);
+  EXPECT_TRUE(peer.saw_end());
+  EXPECT_EQ(service_.asked.size(), 1u);
+}
+
+TEST_F(TunnelTest, NobodyGetsOneToTheProxyItself) {
+  LocalService local(reactor_->loop(), 1000, [](const LocalRequest&, const Answer& answer) {
+    answer({.status = 200, .content_type = {}, .fields = {}, .body = "an ordinary answer"});
+  });
+  reactor_->listen("http", io::FileDescriptor(network_.listen(kListen)), settings_, local);
+  turn();
+  for (const std::string_view request :
+       {kUpgrade, std::string_view("CONNECT app:443 HTTP/1.1\r\nHost: app:443\r\n\r\n")}) {
+    io::Peer peer = connect();
+    say(peer, request);
+    EXPECT_THAT(peer.received(), HasSubstr("an ordinary answer"));
   }
 }
 

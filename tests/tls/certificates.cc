@@ -113,7 +113,9 @@ std::string certificate_pem(const CertificateSpec& spec) {
   ASN1_STRING_set(dns, "localhost", 9);
   GENERAL_NAME_set0_value(entry.get(), GEN_DNS, dns);
   SLUICE_CHECK(bssl::PushToStack(names.get(), std::move(entry)));
-  X509_add1_ext_i2d(x509, NID_subject_alt_name, names.get(), 0, X509V3_ADD_DEFAULT);
+  if (spec.named) {
+    X509_add1_ext_i2d(x509, NID_subject_alt_name, names.get(), 0, X509V3_ADD_DEFAULT);
+  }
 
   const bool ed25519 = EVP_PKEY_id(spec.issuer_key) == EVP_PKEY_ED25519;
   SLUICE_CHECK(X509_sign(x509, spec.issuer_key, ed25519 ? nullptr : EVP_sha256()) != 0);

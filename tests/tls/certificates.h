@@ -24,6 +24,7 @@ struct CertificateSpec {
   std::string subject = "leaf";
   std::string issuer = "root";
   bool authority = false;
+  bool named = true;  // has a subjectAltName
   std::int64_t starts = 1'700'000'000;
   std::int64_t ends = 4'000'000'000;
 };

@@ -221,6 +221,34 @@ TEST(ContextTest, ALongNameStillMakesACertificate) {
   EXPECT_TRUE(wire.shake_hands()) << wire.client.failure();
 }
 
+TEST(ContextTest, TheCertificateSaysWhichHostsItIsGoodFor) {
+  const SelfSigned made =
+      make_self_signed({"App.test", "*.wild.test", "192.0.2.1", "2001:db8::1"}, 1);
+  const auto server =
+      make_server({.certificate_pem = made.certificate_pem, .key_pem = made.key_pem, .name = "x"});
+  EXPECT_EQ(server->names(),
+            (std::vector<std::string>{"app.test", "*.wild.test", "192.0.2.1", "2001:db8::1"}));
+  for (const char* good :
+       {"app.test", "a.wild.test", "192.0.2.1", "[2001:db8::1]", "[2001:0db8:0:0::1]"}) {
+    EXPECT_TRUE(server->matches(good)) << good;
+  }
+  for (const char* bad :
+       {"", "test", "x.app.test", "wild.test", ".wild.test", "a.b.wild.test", "app.test.",
+        "192.0.2.2", "[2001:db8::2]", "[", "[app.test]", "*.wild.test.evil"}) {
+    EXPECT_FALSE(server->matches(bad)) << bad;
+  }
+}
+
+TEST(ContextTest, ACertificateWithoutNamesMayBeMeantForAnything) {
+  const auto key = ec_key(NID_X9_62_prime256v1);
+  CertificateSpec spec{.key = key.get(), .issuer_key = key.get()};
+  spec.named = false;
+  const auto server = make_server(
+      {.certificate_pem = certificate_pem(spec), .key_pem = pkcs8_pem(key.get()), .name = "x"});
+  EXPECT_TRUE(server->names().empty());
+  EXPECT_TRUE(server->matches("anything.test"));
+}
+
 TEST(ContextTest, TheClientNamesItsBadAnchors) {
   const auto made = ClientContext::make({.trust_anchors_pem = "none"});
   ASSERT_FALSE(made.has_value());
