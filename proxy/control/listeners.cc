@@ -75,7 +75,7 @@ std::vector<std::string> Listeners::slot_names() const {
 }
 
 std::expected<std::shared_ptr<const ConnectionSettings>, std::string> Listeners::settings_for(
-    const conf::Config& config, const conf::Listener& listener, std::size_t slot) const {
+    const conf::Listener& listener, std::size_t slot) const {
   auto settings = std::make_shared<ConnectionSettings>();
   settings->listener = listener.name;
   settings->listener_slot = slot;
@@ -86,9 +86,6 @@ std::expected<std::shared_ptr<const ConnectionSettings>, std::string> Listeners:
   settings->http1 = listener.http1;
   settings->http2 = listener.http2;
   settings->forwarded = listener.forwarded;
-  settings->tells_local_address = std::ranges::any_of(config.backends, [](const auto& backend) {
-    return backend.send_proxy_protocol != conf::ProxyProtocol::off;
-  });
   if (listener.tls) {
     auto context = load_tls(listener, ticket_keys_);
     if (!context) {
@@ -153,7 +150,7 @@ std::expected<Listeners::Prepared, std::vector<std::string>> Listeners::prepare(
     const auto known = slots_.find(listener.name);
     const std::size_t slot =
         known != slots_.end() ? known->second : std::min(kLastSlot, slots_taken++);
-    auto settings = settings_for(config, listener, slot);
+    auto settings = settings_for(listener, slot);
     if (settings) {
       want(Kind::data, listener.name, listener.address, std::move(*settings));
     } else {

@@ -56,7 +56,7 @@ class Listeners {
 
  private:
   std::expected<std::shared_ptr<const ConnectionSettings>, std::string> settings_for(
-      const conf::Config& config, const conf::Listener& listener, std::size_t slot) const;
+      const conf::Listener& listener, std::size_t slot) const;
   std::shared_ptr<const ConnectionSettings> admin_settings(const conf::Config& config) const;
   std::expected<void, std::string> open_sockets(Wanted& wanted, const conf::Config& config) const;
 

@@ -37,7 +37,7 @@ admin::ListenerCounters& ClientConnection::listener_counters() {
 
 void ClientConnection::accept(int fd) {
   peer_ = host_.loop().ring().peer_address(fd);
-  if (settings_->tells_local_address) local_ = host_.loop().ring().local_address(fd);
+  local_ = host_.loop().ring().local_address(fd);
   if (peer_.family != Address::Family::unix_path) peer_ip_ = peer_.ip_to_string();
   listener_counters().accepted.add();
   if (settings_->begins_with_proxy_header(peer_)) {
@@ -67,7 +67,11 @@ void ClientConnection::cut() {
 }
 
 void ClientConnection::give_way() {
-  close(io::Socket::Ending::orderly);
+  if (protocol_) protocol_->on_giving_way();
+  if (!transport_.is_tls() && transport_.buffered() == 0) return close(io::Socket::Ending::orderly);
+  gives_way_ = true;
+  linger();
+  arm(kLingerTime);
 }
 
 ClientInfo ClientConnection::client_info() const {
@@ -77,7 +81,7 @@ ClientInfo ClientConnection::client_info() const {
           .peer_ip = peer_ip_,
           .listener = settings_->listener,
           .is_tls = transport_.is_tls(),
-          .trusted = settings_->trusts(peer_),
+          .trusted = !client_untold_ && settings_->trusts(peer_),
           .forwarded = settings_->forwarded,
           .tls_version = tls.version,
           .tls_cipher = tls.cipher,
@@ -94,8 +98,18 @@ void ClientConnection::disarm() {
 }
 
 void ClientConnection::set_idle(bool idle) {
+  idle_ = idle;
   base::ListNode<IdleClientTag>::unlink();
-  if (idle) host_.idle_clients().push_back(*this);
+  if (idle) list_as_idle();
+}
+
+// Whoever gives way loses what is unsent: until it is out, the connection isn't listed.
+void ClientConnection::list_as_idle() {
+  if (transport_.buffered() > 0) {
+    transport_.notify_when_below(0);
+  } else {
+    host_.idle_clients().push_back(*this);
+  }
 }
 
 void ClientConnection::write(Bytes bytes) {
@@ -117,6 +131,8 @@ Bytes ClientConnection::take_proxy_header(Bytes bytes) {
     peer_ = addresses.source;
     local_ = addresses.destination;
     peer_ip_ = peer_.family == Address::Family::unix_path ? "" : peer_.ip_to_string();
+  } else {
+    client_untold_ = true;
   }
   host_.counters().add(Count::client_bytes_received, result.consumed);
   return bytes.subspan(result.consumed);
@@ -132,7 +148,7 @@ void ClientConnection::begin_choosing(Bytes first) {
   if (!settings_->http1) return serve(conf::HttpVersion::http2, first);
   state_ = State::choosing;
   set_idle(true);
-  arm(host_.draining() ? settings_->timeouts.request_head : settings_->timeouts.idle);
+  arm(draining() ? settings_->timeouts.request_head : settings_->timeouts.idle);
   if (!first.empty()) choose(first);
 }
 
@@ -150,14 +166,12 @@ void ClientConnection::choose(Bytes bytes) {
 
 // `first` has come already, and preface_bytes_ before it.
 void ClientConnection::serve(conf::HttpVersion version, Bytes first) {
-  if (draining_ && preface_bytes_ == 0 && first.empty()) return linger();
   state_ = State::serving;
   set_idle(false);
   protocol_ = make_protocol(*this, version);
   // What is left of the protocol when it is done takes further bytes and drops them.
   if (preface_bytes_ > 0) protocol_->on_data(as_bytes(kHttp2Preface.substr(0, preface_bytes_)));
   if (protocol_ && !first.empty()) protocol_->on_data(first);
-  if (protocol_ && draining_) protocol_->drain();
 }
 
 // --- From the socket ----------------------------------------------------------------------------
@@ -232,8 +246,9 @@ void ClientConnection::on_failure(Transport::Failure failure) {
 void ClientConnection::on_writable() {
   if (state_ == State::serving) {
     protocol_->on_writable();
+    if (idle_ && !base::ListNode<IdleClientTag>::linked()) list_as_idle();
   } else if (state_ == State::lingering) {
-    if (ended_) {
+    if (ended_ || gives_way_) {
       close(io::Socket::Ending::orderly);
     } else {
       arm(kLingerTime);
@@ -311,7 +326,7 @@ void ClientConnection::on_timer() {
       protocol_->on_timer();
       break;
     case State::lingering:
-      if (transport_.buffered() == 0) {
+      if (transport_.buffered() == 0 || gives_way_) {
         close(io::Socket::Ending::orderly);
       } else if (!output_moves()) {
         host_.counters().add(Count::timeout_stream);

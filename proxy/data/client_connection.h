@@ -9,7 +9,11 @@
 //                trusted peer)   listener has)    h2 may come) └──────── cut ────────┘
 //
 // A PROXY header that is missing, malformed or late ends the connection at once. The addresses that
-// it tells are the client's from then on, everywhere.
+// it tells are the client's from then on, everywhere. One that tells none leaves the peer's own,
+// and the peer's word on its clients isn't believed then, trusted proxy or not.
+//
+// A drain ends a connection on which nothing has begun. One that was in its PROXY header or TLS
+// handshake goes on to its first request, as does one that is accepted later still.
 //
 // lingering: our end goes out behind what is still unsent; what the client still sends is read and
 // dropped, so that no reset destroys the response on its way (RFC 9112 §9.6). A client that takes
@@ -42,7 +46,7 @@ class ClientConnection final : public io::Retired,
                                public base::ListNode<IdleClientTag>,
                                private Transport::Handler {
  public:
-  // After our end has gone out.
+  // After our end has gone out; and for that to go out, where another needs the place.
   static constexpr Duration kLingerTime = std::chrono::seconds(2);
 
   ClientConnection(ConnectionHost& host, std::shared_ptr<const ConnectionSettings> settings,
@@ -54,7 +58,7 @@ class ClientConnection final : public io::Retired,
   void drain();
   // Ends now, whatever runs.
   void cut();
-  // Ends now, since another needs its place. Precondition: idle.
+  // Ends as soon as the client has been told, since another needs its place. Precondition: idle.
   void give_way();
 
   // --- For the protocol ---------------------------------------------------------------------
@@ -67,9 +71,11 @@ class ClientConnection final : public io::Retired,
   // on_timer() then; one at a time.
   void arm(Duration after);
   void disarm();
-  // Nothing runs, and nothing has been begun: the connection may have to give way to a new one.
+  // Nothing runs, and nothing has been begun: once all output is out, the connection may have to
+  // give way to a new one.
   void set_idle(bool idle);
-  bool draining() const { return draining_; }
+  // Ends after its first request, if it has had none.
+  bool draining() const { return draining_ || host_.draining(); }
   bool client_ended() const { return ended_; }
   // Counts what goes out.
   void write(Bytes bytes);
@@ -103,6 +109,7 @@ class ClientConnection final : public io::Retired,
   // Returns what follows the header.
   Bytes take_proxy_header(Bytes bytes);
   void refuse_proxy_header();
+  void list_as_idle();
   void begin_choosing(Bytes first);
   void choose(Bytes bytes);
   void serve(conf::HttpVersion version, Bytes first);
@@ -123,7 +130,10 @@ class ClientConnection final : public io::Retired,
   State state_ = State::handshaking;
   std::uint8_t preface_bytes_ = 0;  // choosing: so much of kHttp2Preface has come, and nothing else
   bool draining_ = false;
-  bool ended_ = false;  // the client sends no more
+  bool ended_ = false;          // the client sends no more
+  bool idle_ = false;           // see set_idle()
+  bool gives_way_ = false;      // lingering: until our end is out, and no longer
+  bool client_untold_ = false;  // by its PROXY header
 };
 
 }  // namespace sluice::proxy

@@ -19,6 +19,8 @@ class ClientProtocol : public io::Retired {
   virtual void on_timer() = 0;
   // The process is leaving: end when what runs is answered.
   virtual void drain() = 0;
+  // Idle, and about to be ended for want of room: the client is told, where HTTP has a way to.
+  virtual void on_giving_way() {}
   // The last call: exchanges that still run are told that their client has gone.
   virtual void on_detached() = 0;
 };

@@ -25,7 +25,6 @@ struct ConnectionSettings {
   bool http1 = true;                              // what may be spoken; not both false
   bool http2 = false;
   conf::ForwardedFields forwarded = conf::ForwardedFields::both;
-  bool tells_local_address = false;  // ClientInfo::local is wanted: a server is told of it
 
   bool trusts(const Address& peer) const { return any_contains(trusted_proxies, peer); }
   bool begins_with_proxy_header(const Address& peer) const {

@@ -10,11 +10,12 @@ using admin::Count;
 using http::BodyLength;
 using http::HeadStatus;
 
-H1Client::H1Client(ClientConnection& connection) : connection_(connection) {
+// Where a drain has begun already, there is one request to come, and soon.
+H1Client::H1Client(ClientConnection& connection)
+    : connection_(connection), last_request_(connection.draining()) {
   connection_.transport().note_idle();
   connection_.set_idle(true);
-  // Accepted when the listener was closed already: it gets its one request, and soon.
-  connection_.arm(host().draining() ? settings().timeouts.request_head : settings().timeouts.idle);
+  connection_.arm(last_request_ ? settings().timeouts.request_head : settings().timeouts.idle);
 }
 
 H1Client::~H1Client() = default;
@@ -284,7 +285,7 @@ void H1Client::settle_tunnel(const http::ResponseHead& head) {
     host().loop().defer(*this);
   } else {
     turn_->request_done = true;
-    if (read_ahead_) last_request_ = true;
+    if (read_ahead_ || turn_->head.method == http::Method::connect) last_request_ = true;
   }
 }
 

@@ -14,8 +14,8 @@
 //
 // Of a request that asks for a tunnel, what the client sends before the response that opens it is
 // read ahead. In an open tunnel bytes pass as they come, until either side ends; any other response
-// ends the request, and the connection too if something had been read ahead: nobody can tell what
-// it is.
+// ends the request, and the connection too if something had been read ahead or, behind CONNECT, may
+// still come: nobody can tell what it is.
 #pragma once
 
 #include <memory>
