@@ -277,7 +277,7 @@ TEST_F(H2FloodTest, WindowsHeldAtZeroAreTimedOutAndHoldLittle) {
 }
 
 TEST_F(H2FloodTest, HeadsThatNeverEndAreTimedOut) {
-  start_flood({.timeouts = "request_head = \"1s\""});
+  start_flood({.timeouts = "request_head = \"1s\"\nidle = \"3s\""});
   auto client = connect_h2();
   const std::string section = h2::section(H2Client::request_fields({}));
   ASSERT_TRUE(client->send(h2::frame(h2::kHeaders, h2::kEndStream, 1, section)));
@@ -285,7 +285,9 @@ TEST_F(H2FloodTest, HeadsThatNeverEndAreTimedOut) {
   // Nor does a frame, or a preface.
   for (const std::string& bytes :
        {std::string(h2::kPreface.substr(0, 10)),
-        std::string(h2::kPreface) + h2::settings({}) + std::string("\0\0\x10\x01", 4)}) {
+        std::string(h2::kPreface) + h2::settings({}) + std::string("\0\0\x10\x01", 4),
+        std::string(h2::kPreface) + h2::settings({}) +
+            h2::frame(h2::kHeaders, h2::kEndStream, 1, section).substr(0, 20)}) {
     auto raw = connect();
     ASSERT_TRUE(raw->send(bytes));
     EXPECT_NE(raw->wait_for_end(), Ending::open);

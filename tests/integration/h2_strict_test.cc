@@ -165,7 +165,8 @@ TEST_P(H2StrictHeadTest, IsRefused) {
     expect_refused(client->finish(stream), bad.name);
     // It is the request that is bad: those beside it don't suffer.
     if (client->ending() == Ending::open && !client->go_away()) {
-      EXPECT_EQ(client->get("/").status, 200) << bad.name;
+      const harness::H2Response next = client->get("/");
+      EXPECT_EQ(next.status, 200) << bad.name << ": " << next.summary();
       blue_.forget();
     }
   }

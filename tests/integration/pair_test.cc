@@ -47,6 +47,11 @@ std::vector<harness::RecordedRequest> PairTest::requests() const {
   return h2_ ? h2_->requests() : h1_->requests();
 }
 
+harness::RecordedRequest PairTest::last_request() const {
+  const auto all = requests();
+  return all.empty() ? harness::RecordedRequest{} : all.back();
+}
+
 std::vector<std::string> PairTest::violations() const {
   return h2_ ? h2_->violations() : h1_->violations();
 }

@@ -34,6 +34,7 @@ class PairTest : public SluiceTest, public testing::WithParamInterface<Pair> {
   AnyClient client();
   // The origin's side of it.
   std::vector<harness::RecordedRequest> requests() const;
+  harness::RecordedRequest last_request() const;  // an empty one if there is none
   std::vector<std::string> violations() const;
   std::uint64_t requests_count() const;
   std::uint64_t incomplete_count() const;

