@@ -176,9 +176,8 @@ void H2Client::answer_refused(h2::Stream& stream, const http::RequestHead& head,
   const http::ErrorResponse response = http::error_response(error.status, error.reason);
   const auto framing = http::frame_for_client(head, response.head, true, host().http_date());
   const bool bodiless = head.method == http::Method::head || response.body.empty();
-  h2::Section section;
-  h2::write_own_response_section(section, response.head, framing);
-  stream.send_response(section, bodiless);
+  h2::write_own_response_section(section_, response.head, framing);
+  stream.send_response(section_, bodiless);
   if (!bodiless) {
     stream.send_data(as_bytes(response.body));
     stream.send_end({});
@@ -240,6 +239,7 @@ void H2Client::run_deferred() {
     connection_.linger();
   } else if (idle_due_ == kNever) {
     connection_.transport().note_idle();
+    section_ = {};
     connection_.set_idle(true);
     idle_due_ = host().loop().now() + settings().timeouts.idle;
     schedule();

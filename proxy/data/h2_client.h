@@ -62,6 +62,8 @@ class H2Client final : public ClientProtocol,
   ConnectionHost& host() { return connection_.host(); }
   const ConnectionSettings& settings() const { return connection_.settings(); }
   const ClientInfo& info() const { return info_; }
+  // Memory to compose a field section in.
+  h2::Section& section() { return section_; }
   // There is something to flush.
   void wake();
   // settle() is to be called.
@@ -107,6 +109,7 @@ class H2Client final : public ClientProtocol,
   ClientConnection& connection_;
   h2::Session session_;
   ClientInfo info_;
+  h2::Section section_;  // holds nothing while idle
   base::IntrusiveList<H2ClientStream, H2StreamTag> streams_;  // all, owned
   base::IntrusiveList<H2ClientStream, H2ChangeTag> changed_;  // those to settle
   // When what is due; kNever: not.

@@ -85,7 +85,7 @@ void H2ClientStream::resume_request() {
 
 void H2ClientStream::send_interim(const http::ResponseHead& head) {
   if (!stream_) return;
-  h2::Section section;
+  h2::Section& section = client_.section();
   http::ClientFraming framing;
   framing.client_version = head_.version;
   h2::write_response_section(section, head, framing);
@@ -110,7 +110,7 @@ void H2ClientStream::send_head(const http::ResponseHead& head, Author author) {
   }
   end_sent_ = framing.body.kind == BodyLength::Kind::none ||
               (framing.body.kind == BodyLength::Kind::known && framing.body.bytes == 0);
-  h2::Section section;
+  h2::Section& section = client_.section();
   if (author == Author::server) {
     h2::write_response_section(section, head, framing);
   } else {
