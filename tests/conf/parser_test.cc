@@ -220,12 +220,12 @@ host = "WWW.Example.COM"
 split.blue = 1
 [routes.b]
 hosts = ["*.Example.com", "[::1]", "10.0.0.1", "a_b"]
-path = "/x/%41;v=1"
+path = "/x/%C3%A9;v=1"
 split.blue = 1
 )");
   EXPECT_EQ(config.routes[0].hosts, std::vector<std::string>{"www.example.com"});
   EXPECT_EQ(config.routes[1].hosts[0], "*.example.com");
-  EXPECT_EQ(config.routes[1].path_prefix, "/x/%41;v=1");
+  EXPECT_EQ(config.routes[1].path_prefix, "/x/%C3%A9;v=1");
 }
 
 TEST(Parser, OneHostMayHaveManyPathsAndOnePathManyHosts) {
