@@ -68,7 +68,7 @@ H2Client::H2Client(ClientConnection& connection)
   connection_.set_idle(true);
   watch_head();
   idle_due_ = host().loop().now() + settings().timeouts.idle;
-  if (connection_.draining() || host().draining()) announce_end();
+  if (connection_.draining()) announce_end();
   wake();  // our SETTINGS
 }
 
@@ -121,6 +121,12 @@ void H2Client::on_writable() {
 
 void H2Client::drain() {
   if (state_ == State::serving) announce_end();
+}
+
+void H2Client::on_giving_way() {
+  host().counters().add(Count::h2_goaways_idle);
+  session_.go_away();
+  session_.flush(*this);
 }
 
 void H2Client::on_detached() {

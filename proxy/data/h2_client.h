@@ -56,6 +56,7 @@ class H2Client final : public ClientProtocol,
   void on_writable() override;
   void on_timer() override;
   void drain() override;
+  void on_giving_way() override;
   void on_detached() override;
 
   // --- For its streams ----------------------------------------------------------------------

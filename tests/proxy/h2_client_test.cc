@@ -591,6 +591,47 @@ TEST_F(H2ClientTest, AnIdleConnectionThatDrainsEndsSoon) {
   EXPECT_TRUE(client.peer().saw_end());
 }
 
+TEST_F(H2ClientTest, AConnectionThatBeganBeforeADrainAndSpokeAfterItIsServed) {
+  settings_->proxy_protocol_from = {*AddressBlock::parse("10.1.0.0/16")};
+  reactor_->listen("http", io::FileDescriptor(network_.listen(kListen)), settings_, service_);
+  io::Peer peer = network_.connect(kListen, *Address::parse("10.1.0.9:4000"));
+  for (int i = 0; i < 10; ++i) turn();
+  reactor_->drain();
+  for (int i = 0; i < 10; ++i) turn();
+  peer.write("PROXY UNKNOWN\r\n");
+  H2Peer client(peer);
+  const auto id = client.ask(H2Peer::get("/x"));
+  settle(client);
+  ASSERT_EQ(service_.asked.size(), 1u);
+  answer(0, "served");
+  settle(client);
+  EXPECT_EQ(client.stream(id).body, "served");
+  pass(client, H2Client::kAnnounceTime + milliseconds(100));
+  ASSERT_EQ(client.goaways().size(), 2u);
+  EXPECT_EQ(client.goaways()[1].last_stream, id);
+  EXPECT_TRUE(client.peer().saw_end());
+}
+
+TEST_F(H2ClientTest, AConnectionThatGivesWayIsToldByGoaway) {
+  auto config = std::make_shared<conf::Config>();
+  config->limits.client_connections = 1;
+  reactor_->use_config(config);
+  H2Peer first = connect();
+  const auto id = first.ask(H2Peer::get("/x"));
+  settle(first);
+  answer(0, "whole");
+  settle(first);
+  H2Peer second = connect();
+  settle(first);
+  EXPECT_EQ(first.stream(id).body, "whole");
+  ASSERT_EQ(first.goaways().size(), 1u);
+  EXPECT_EQ(first.goaways()[0].last_stream, id);
+  EXPECT_EQ(first.goaways()[0].code, wire::kNoError);
+  EXPECT_TRUE(first.peer().saw_end());
+  EXPECT_FALSE(second.peer().saw_end());
+  EXPECT_EQ(connections_.open, 1u);
+}
+
 TEST_F(H2ClientTest, AnIdleConnectionEndsByGoaway) {
   H2Peer client = connect();
   const auto id = client.ask(H2Peer::get("/x"));
