@@ -151,7 +151,10 @@ TEST_P(PairsTest, AClientsAbortReachesTheServerAndNobodyElse) {
   start_pair({.workers = 1});
   AnyClient neighbour = this->client();
   AnyClient client = this->client();
-  client.begin("POST", "/echo", 1'000'000);
+  Fields fields;
+  fields.add("expect", "100-continue");
+  client.begin("POST", "/echo", 1'000'000, fields);
+  ASSERT_EQ(client.wait_for_status(), 100) << "the server has its head";
   ASSERT_TRUE(client.put(pattern(300'000)));
   neighbour.begin("POST", "/echo", 4);
   ASSERT_TRUE(neighbour.put("ab"));
@@ -183,7 +186,8 @@ TEST_P(PairsTest, ACutResponseNeverLooksWhole) {
     const Response response = client.get(target);
     EXPECT_FALSE(response.complete()) << target << ": " << response.summary();
     EXPECT_LE(response.body_size, 100'000u);
-    EXPECT_TRUE(response.status == 200 || response.status == 502) << response.summary();
+    EXPECT_TRUE(response.status == 0 || response.status == 200 || response.status == 502)
+        << response.summary();
     if (pair_.h2_client) {
       EXPECT_TRUE(client.h2().wait_until([&] { return true; }));
       EXPECT_EQ(response.outcome, Outcome::reset) << target;
