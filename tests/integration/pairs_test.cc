@@ -348,7 +348,6 @@ TEST_P(PairsTest, EveryRequestIsAccountedFor) {
       "/status/204", "/drop",       "/truncate-chunked/9000"};
   constexpr std::uint64_t kRequests = 300;
   std::map<std::string, bool> whole;
-  std::uint64_t answered = 0;
   std::optional<AnyClient> client;
   for (std::uint64_t i = 0; i < kRequests; ++i) {
     if (!client) client.emplace(this->client());
@@ -361,7 +360,6 @@ TEST_P(PairsTest, EveryRequestIsAccountedFor) {
     ASSERT_NE(response.outcome, Outcome::timed_out) << target;
     ASSERT_NE(response.outcome, Outcome::malformed) << target << ": " << response.summary();
     whole[id] = response.complete();
-    if (response.status != 0) ++answered;
     const bool bad = target.starts_with("/truncate");
     EXPECT_EQ(response.complete(), !bad) << target << ": " << response.summary();
     EXPECT_EQ(response.complete() && response.status == 502, target == "/drop")
@@ -381,7 +379,6 @@ TEST_P(PairsTest, EveryRequestIsAccountedFor) {
     }
     return total == static_cast<double>(kRequests);
   }));
-  EXPECT_EQ(answered, kRequests);
   EXPECT_EQ(metric("sluice_server_requests_total{backend=\"blue\",server=\"one\"}"),
             static_cast<double>(requests_count()));
 }
