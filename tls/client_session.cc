@@ -63,7 +63,7 @@ std::expected<std::shared_ptr<const ClientContext>, std::string> ClientContext::
     const ClientOptions& options) {
   SSL_CTX* handle = SSL_CTX_new(TLS_method());
   SLUICE_CHECK(handle != nullptr);
-  std::shared_ptr<ClientContext> context(new ClientContext(handle, options.insecure));
+  std::shared_ptr<ClientContext> context(new ClientContext(handle, options));
   set_protocol(handle, options.versions);
   if (!options.insecure) {
     if (auto trusted = trust(handle, options.trust_anchors_pem); !trusted) {

@@ -21,6 +21,8 @@ struct ClientOptions {
   bool insecure = false;
   Versions versions = Versions::tls13;
   std::vector<std::string> alpn;  // in order of preference
+
+  bool operator==(const ClientOptions&) const = default;
 };
 
 // What all sessions towards one kind of server share. Immutable once made, thread-safe.
@@ -33,13 +35,16 @@ class ClientContext : public std::enable_shared_from_this<ClientContext> {
   ClientContext(const ClientContext&) = delete;
   ClientContext& operator=(const ClientContext&) = delete;
 
-  bool insecure() const { return insecure_; }
+  bool insecure() const { return options_.insecure; }
+  // What it was made of.
+  const ClientOptions& options() const { return options_; }
   SSL_CTX* handle() const { return handle_; }
 
  private:
-  ClientContext(SSL_CTX* handle, bool insecure) : handle_(handle), insecure_(insecure) {}
+  ClientContext(SSL_CTX* handle, const ClientOptions& options)
+      : handle_(handle), options_(options) {}
   SSL_CTX* handle_;  // one reference
-  bool insecure_;
+  const ClientOptions options_;
 };
 
 // What resumes a session with the same server through the same context. Under TLS 1.3 to be used

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "tls/session.h"
+
 namespace sluice::tls {
 namespace {
 
@@ -31,7 +33,7 @@ std::string take_error() {
   if (cause == 0) return "unknown";
   const int reason = ERR_GET_REASON(cause);
   if (ERR_GET_LIB(cause) == ERR_LIB_SSL && reason >= SSL_AD_REASON_OFFSET) {
-    return std::string("peer alert: ") + SSL_alert_desc_string_long(reason - SSL_AD_REASON_OFFSET);
+    return std::string(kPeerAlert) + SSL_alert_desc_string_long(reason - SSL_AD_REASON_OFFSET);
   }
   const char* text = ERR_reason_error_string(cause);
   return text != nullptr ? to_words(text) : "unknown";

@@ -39,6 +39,9 @@ class SessionSink {
   ~SessionSink() = default;
 };
 
+// What a session's failure() begins with where the peer raised it.
+inline constexpr std::string_view kPeerAlert = "peer alert: ";
+
 struct SessionInfo {
   std::string_view version;  // "TLSv1.3"; static storage
   std::string_view cipher;   // "TLS_AES_128_GCM_SHA256"; static storage
@@ -80,7 +83,7 @@ class Session {
   // Precondition: handshake_done().
   SessionInfo info() const;
   // Why the status was `failed`, for the log: a few stable words ("unsupported protocol", "peer
-  // alert: unknown CA"); empty if it wasn't.
+  // alert: unknown CA", by kPeerAlert); empty if it wasn't.
   std::string_view failure() const;
 
  protected:

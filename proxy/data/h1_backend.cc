@@ -24,9 +24,10 @@ H1Backend::H1Backend(std::shared_ptr<H1Pool> pool)
 
 H1Backend::~H1Backend() = default;
 
-bool H1Backend::connect(const Address& address, const Transport::Connect& how, Duration timeout,
-                        ResponseHandler& handler) {
+bool H1Backend::connect(const Address& address, std::shared_ptr<const ServerSettings> settings,
+                        const Transport::Connect& how, Duration timeout, ResponseHandler& handler) {
   if (transport_.connect(address, how) != Transport::Failure::none) return false;
+  settings_ = std::move(settings);
   for_one_client_ = !how.preamble.empty();
   begin_turn(handler);
   host_.loop().timers().arm(timer_, host_.loop().now() + timeout);
@@ -65,7 +66,7 @@ void H1Backend::end() {
 }
 
 void H1Backend::keep_saved_session() {
-  if (transport_.is_tls()) pool_->saved_sessions().keep(transport_.take_saved_session());
+  if (transport_.is_tls()) pool_->keep_session(settings_, transport_.take_saved_session());
 }
 
 void H1Backend::terminate() {

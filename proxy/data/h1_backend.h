@@ -44,14 +44,16 @@ class H1Backend final : public io::Retired,
   ~H1Backend() override;
 
   // Begins to connect, leased to `handler`. False: it could not even begin; free it.
-  bool connect(const Address& address, const Transport::Connect& how, Duration timeout,
-               ResponseHandler& handler);
+  // `settings`: what `how` comes from.
+  bool connect(const Address& address, std::shared_ptr<const ServerSettings> settings,
+               const Transport::Connect& how, Duration timeout, ResponseHandler& handler);
   // Precondition: idle.
   void lease(ResponseHandler& handler);
   BackendStream& stream() { return *this; }
   // Ends an idle connection.
   void close();
   bool connect_failed() const { return connect_failed_; }
+  const std::shared_ptr<const ServerSettings>& settings() const { return settings_; }
 
  private:
   enum class State : std::uint8_t { connecting, leased, idle, ending, closing };
@@ -106,6 +108,7 @@ class H1Backend final : public io::Retired,
   void terminate();
 
   std::shared_ptr<H1Pool> pool_;
+  std::shared_ptr<const ServerSettings> settings_;  // that it was made by
   ConnectionHost& host_;
   Transport transport_;
   io::Timer timer_;                     // connect; idle; ending

@@ -40,7 +40,7 @@ H1Pool::Lease H1Pool::lease(ResponseHandler& handler, const Wish& wish) {
   host_.counters().add(Count::backend_connects);
   Transport::Connect how = connect_options(address_, *settings_, saved_sessions_);
   how.preamble = proxy_header(settings_->send_proxy_protocol, wish.client);
-  if (!connection->connect(address_, how, wish.connect_timeout, handler)) {
+  if (!connection->connect(address_, settings_, how, wish.connect_timeout, handler)) {
     host_.counters().add(Count::backend_connects_failed);
     return {.refusal = "The proxy has no socket left for another server connection."};
   }
@@ -50,21 +50,32 @@ H1Pool::Lease H1Pool::lease(ResponseHandler& handler, const Wish& wish) {
 }
 
 void H1Pool::use_settings(std::shared_ptr<const ServerSettings> settings) {
-  // A session is resumed by the rules that it was begun with.
-  if (!same_tls(*settings, *settings_)) saved_sessions_.clear();
+  if (same_connections(*settings, *settings_)) return;
   settings_ = std::move(settings);
+  saved_sessions_.clear();
+  close_idle();
+}
+
+// A session is resumed by the rules that it was begun with.
+void H1Pool::keep_session(const std::shared_ptr<const ServerSettings>& settings,
+                          tls::SavedSession session) {
+  if (settings == settings_) saved_sessions_.keep(std::move(session));
 }
 
 void H1Pool::keep_idle(bool keep) {
   keep_idle_ = keep;
-  while (!keep && !idle_.empty()) {
+  if (!keep) close_idle();
+}
+
+void H1Pool::close_idle() {
+  while (!idle_.empty()) {
     --idle_count_;
     idle_.pop_front()->close();
   }
 }
 
 void H1Pool::on_idle(H1Backend& connection) {
-  if (!keep_idle_ || host_.draining()) {
+  if (!keep_idle_ || connection.settings() != settings_ || host_.draining()) {
     connection.close();
     return;
   }

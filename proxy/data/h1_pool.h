@@ -34,10 +34,14 @@ class H1Pool final : public BackendPool, public std::enable_shared_from_this<H1P
   void on_idle(H1Backend& connection);
   void forget_idle(H1Backend& connection);
   void on_closed(H1Backend& connection);
-  SavedSessions& saved_sessions() { return saved_sessions_; }
+  // Of a connection that was made by `settings`.
+  void keep_session(const std::shared_ptr<const ServerSettings>& settings,
+                    tls::SavedSession session);
   ConnectionHost& host() { return host_; }
 
  private:
+  void close_idle();
+
   ConnectionHost& host_;
   Address address_;
   std::shared_ptr<const ServerSettings> settings_;

@@ -20,10 +20,11 @@ H2Backend::H2Backend(std::shared_ptr<H2Pool> pool)
 
 H2Backend::~H2Backend() = default;
 
-Transport::Failure H2Backend::connect(const Address& address, const ServerSettings& settings,
-                                      Duration timeout) {
+Transport::Failure H2Backend::connect(const Address& address,
+                                      std::shared_ptr<const ServerSettings> settings) {
   const conf::Limits& limits = host_.limits();
-  scheme_ = settings.tls ? "https" : "http";
+  settings_ = std::move(settings);
+  scheme_ = settings_->tls ? "https" : "http";
   h2::Options options;
   options.role = h2::Options::Role::client;
   options.scheme = scheme_;
@@ -31,40 +32,39 @@ Transport::Failure H2Backend::connect(const Address& address, const ServerSettin
   options.streams_max = static_cast<std::uint32_t>(limits.backend_streams);
   options.stream_window_bytes = static_cast<std::uint32_t>(limits.stream_buffer_bytes);
   session_ = std::make_unique<h2::Session>(options, static_cast<h2::SessionHandler&>(*this));
-  const Transport::Failure failure =
-      transport_.connect(address, connect_options(address, settings, pool_->saved_sessions()));
-  if (failure == Transport::Failure::none) {
-    host_.loop().timers().arm(timer_, host_.loop().now() + timeout);
-  }
-  return failure;
+  began_ = host_.loop().now();
+  return transport_.connect(address, connect_options(address, *settings_, pool_->saved_sessions()));
 }
 
 // --- From the pool ------------------------------------------------------------------------------
 
 bool H2Backend::can_lease() const {
-  if (going_away_ || suspect_) return false;
-  switch (state_) {
-    case State::connecting:
-      return stream_count_ < std::min<std::size_t>(host_.limits().backend_streams, kStreamsAssumed);
-    case State::open:
-      return session_->streams_available() > waiting_count_;
-    case State::ending:
-    case State::closing:
-      break;
-  }
-  return false;
+  if (going_away_ || suspect_ || outdated()) return false;
+  if (state_ != State::connecting && state_ != State::open) return false;
+  if (settings_seen_) return session_->streams_available() > waiting_count_;
+  return stream_count_ <
+         std::min<std::size_t>(host_.limits().backend_streams, pool_->streams_expected());
 }
 
-BackendPool::Lease H2Backend::lease(ResponseHandler& handler, bool tunnel) {
+bool H2Backend::outdated() const {
+  return pool_->settings() != settings_;
+}
+
+BackendPool::Lease H2Backend::lease(ResponseHandler& handler, bool tunnel, Duration timeout) {
   SLUICE_CHECK(can_lease());
-  const bool connecting = state_ == State::connecting;
-  if (!connecting) timer_.cancel();
-  const bool held = connecting || (tunnel && !settings_seen_);
-  auto stream = std::make_unique<H2BackendStream>(*this, handler, tunnel, held);
+  const TimePoint give_up_at = host_.loop().now() + timeout;
+  auto stream =
+      std::make_unique<H2BackendStream>(*this, handler, tunnel, !settings_seen_, give_up_at);
   ++stream_count_;
   ++waiting_count_;
   streams_.push_back(*stream);
-  return {.stream = &stream.release()->stream(), .connected = !held, .refusal = {}};
+  if (settings_seen_) {
+    timer_.cancel();
+  } else {
+    set_up_by_ = std::max(set_up_by_, began_ + timeout);
+    if (!timer_.armed() || give_up_at < give_up_next_) arm_set_up_timer(give_up_at);
+  }
+  return {.stream = &stream.release()->stream(), .connected = settings_seen_, .refusal = {}};
 }
 
 void H2Backend::end_if_idle() {
@@ -89,7 +89,6 @@ void H2Backend::on_open() {
     }
   }
   state_ = State::open;
-  timer_.cancel();
   host_.loop().flush_at_end_of_turn(*this);
   host_.loop().defer(*this);
 }
@@ -150,11 +149,12 @@ void H2Backend::on_writable() {
 void H2Backend::on_timer() {
   switch (state_) {
     case State::connecting:
-      host_.counters().add(Count::timeout_connect);
-      fail_connect(Kind::connect_timeout, {});
-      break;
     case State::open:
-      end();
+      if (settings_seen_) {
+        end();
+      } else {
+        give_up_late();
+      }
       break;
     case State::ending:
       terminate();
@@ -162,6 +162,40 @@ void H2Backend::on_timer() {
     case State::closing:
       break;
   }
+}
+
+// Those that have waited for as long as they may, or all.
+void H2Backend::give_up_late() {
+  const TimePoint now = host_.loop().now();
+  if (now >= set_up_by_) {
+    host_.counters().add(Count::timeout_connect);
+    fail_connect(Kind::connect_timeout, {});
+    return;
+  }
+  Streams late;
+  TimePoint next = set_up_by_;
+  streams_.for_each([&](H2BackendStream& stream) {
+    if (stream.give_up_at() > now) {
+      next = std::min(next, stream.give_up_at());
+      return;
+    }
+    stream.base::ListNode<H2BackendStreamTag>::unlink();
+    late.push_back(stream);
+  });
+  arm_set_up_timer(next);
+  if (!late.empty()) host_.counters().add(Count::timeout_connect);
+  while (H2BackendStream* stream = late.pop_front()) {
+    stream->fail({.kind = Kind::connect_timeout,
+                  .unprocessed = true,
+                  .stale_connection = false,
+                  .still_connecting = true,
+                  .detail = {}});
+  }
+}
+
+void H2Backend::arm_set_up_timer(TimePoint when) {
+  give_up_next_ = std::min(when, set_up_by_);
+  host_.loop().timers().arm(timer_, give_up_next_);
 }
 
 void H2Backend::on_closed() {
@@ -185,7 +219,11 @@ void H2Backend::on_goaway() {
 }
 
 void H2Backend::on_settings() {
-  settings_seen_ = true;
+  if (std::exchange(settings_seen_, true)) return;
+  timer_.cancel();
+  if (const std::size_t allowed = session_->streams_available(); allowed > 0) {
+    pool_->note_streams_allowed(allowed);
+  }
 }
 
 void H2Backend::write(Bytes bytes) {
@@ -225,7 +263,7 @@ void H2Backend::run_deferred() {
 
 // Those that wait for what is known by now.
 void H2Backend::begin_held() {
-  if (waiting_count_ == 0) return;
+  if (waiting_count_ == 0 || !settings_seen_) return;
   Streams held;
   streams_.for_each([&](H2BackendStream& stream) {
     if (!stream.held()) return;
@@ -244,8 +282,6 @@ void H2Backend::begin_or_fail(H2BackendStream& stream) {
                  .unprocessed = true,
                  .stale_connection = false,
                  .detail = "The server takes no more streams on this connection."});
-  } else if (stream.for_tunnel() && !settings_seen_) {
-    return;
   } else if (stream.needs_extended_connect() && !session_->extended_connect_allowed()) {
     stream.fail({.kind = Kind::upgrade_refused,
                  .unprocessed = true,
@@ -277,7 +313,7 @@ void H2Backend::settle() {
 }
 
 bool H2Backend::wanted() const {
-  return !going_away_ && !suspect_ && pool_->keeps_idle() && !host_.draining();
+  return !going_away_ && !suspect_ && !outdated() && pool_->keeps_idle() && !host_.draining();
 }
 
 void H2Backend::rest() {
@@ -289,7 +325,7 @@ void H2Backend::rest() {
 }
 
 void H2Backend::keep_saved_session() {
-  if (transport_.is_tls()) pool_->saved_sessions().keep(transport_.take_saved_session());
+  if (transport_.is_tls()) pool_->keep_session(settings_, transport_.take_saved_session());
 }
 
 void H2Backend::large_body_begins() {
@@ -314,7 +350,7 @@ void H2Backend::fail_session() {
   pool_->update(*this);
   session_->flush(*this);
   session_->deliver();
-  fail_held({.kind = Kind::turned_away,
+  fail_held({.kind = settings_seen_ ? Kind::turned_away : loss_->kind,
              .unprocessed = true,
              .stale_connection = false,
              .detail = loss_->detail});

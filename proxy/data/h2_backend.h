@@ -8,8 +8,8 @@
 //        │            │ connection broken, or beyond use: its streams fail                   │
 //        └────────────┴──────────────────────────────────→ closing ←── our end is out ───────┘
 //
-// Streams leased while it connects are held until it is open, those that want a tunnel by extended
-// CONNECT until the server's SETTINGS are known (RFC 8441 §3).
+// It is set up once the server's SETTINGS are known (RFC 9113 §3.4). Streams leased before are held
+// until then: as many as the server takes begin, the others are turned away unsent.
 #pragma once
 
 #include <cstdint>
@@ -45,7 +45,7 @@ class H2Backend final : public io::Retired,
  public:
   // Frames that wait for the socket; no further ones are made while there are more.
   static constexpr std::size_t kOutputBytesMax = 128 * 1024;
-  // Streams on a connection whose server hasn't said yet how many it takes (RFC 9113 §6.5.2).
+  // Streams on a connection whose server has never said how many it takes (RFC 9113 §6.5.2).
   static constexpr std::size_t kStreamsAssumed = 100;
   // A stream that was given up after this long, in which nothing was heard of the server at all,
   // makes its connection suspect of being dead: no other stream is put on it until something is.
@@ -57,16 +57,18 @@ class H2Backend final : public io::Retired,
   ~H2Backend() override;
 
   // Begins to connect. None, or why it could not even begin; free it then.
-  Transport::Failure connect(const Address& address, const ServerSettings& settings,
-                             Duration timeout);
-  // Precondition: can_lease().
-  BackendPool::Lease lease(ResponseHandler& handler, bool tunnel);
+  Transport::Failure connect(const Address& address,
+                             std::shared_ptr<const ServerSettings> settings);
+  // Precondition: can_lease(). `timeout`: for the connection to be set up.
+  BackendPool::Lease lease(ResponseHandler& handler, bool tunnel, Duration timeout);
   bool can_lease() const;
   // It has been without streams.
   bool has_been_idle() const { return has_been_idle_; }
   bool connect_failed() const { return connect_failed_; }
   // Ends it if it has no streams.
   void end_if_idle();
+  // It was made by settings that are no longer those of its pool.
+  bool outdated() const;
 
   // --- For its streams ----------------------------------------------------------------------
   ConnectionHost& host() { return host_; }
@@ -82,6 +84,9 @@ class H2Backend final : public io::Retired,
   h2::Section& section() { return section_; }
   // The server has said what it takes.
   bool settings_seen() const { return settings_seen_; }
+  // A response has come whole.
+  bool has_served() const { return has_served_; }
+  void note_served() { has_served_ = true; }
   // The session knows it from now on.
   void on_stream_started() { --waiting_count_; }
   // A stream has ended: it is off the list. `silent`: see kSilenceMax.
@@ -119,6 +124,8 @@ class H2Backend final : public io::Retired,
 
   void begin_held();
   void begin_or_fail(H2BackendStream& stream);
+  void give_up_late();
+  void arm_set_up_timer(TimePoint when);
   void settle();
   void rest();
   bool wanted() const;
@@ -131,11 +138,16 @@ class H2Backend final : public io::Retired,
   void keep_saved_session();
 
   std::shared_ptr<H2Pool> pool_;
+  std::shared_ptr<const ServerSettings> settings_;  // that it was made by
   ConnectionHost& host_;
   Transport transport_;
   std::unique_ptr<h2::Session> session_;
   h2::Section section_;
-  io::Timer timer_;  // connect; idle; ending
+  io::Timer timer_;  // until it is set up; idle; ending
+  // While it isn't set up: the longest time to connect of those that lease it, since it began.
+  TimePoint set_up_by_{};
+  TimePoint give_up_next_{};  // when the first of them may have waited for long enough
+  TimePoint began_{};
   Streams streams_;  // all that aren't gone, owned
   std::size_t stream_count_ = 0;
   std::size_t waiting_count_ = 0;  // of these, not known to the session yet
@@ -148,6 +160,7 @@ class H2Backend final : public io::Retired,
   bool going_away_ = false;  // the server takes no new streams
   bool suspect_ = false;     // nothing was heard for long: see kSilenceMax
   bool has_been_idle_ = false;
+  bool has_served_ = false;
   bool connect_failed_ = false;
 };
 

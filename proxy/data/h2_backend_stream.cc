@@ -13,8 +13,8 @@ using http::BodyLength;
 using Kind = BackendFailure::Kind;
 
 H2BackendStream::H2BackendStream(H2Backend& backend, ResponseHandler& handler, bool tunnel,
-                                 bool held)
-    : backend_(backend), handler_(&handler), tunnel_(tunnel) {
+                                 bool held, TimePoint give_up_at)
+    : backend_(backend), handler_(&handler), give_up_at_(give_up_at), tunnel_(tunnel) {
   if (held) held_ = std::make_unique<Held>();
 }
 
@@ -50,6 +50,7 @@ void H2BackendStream::hold(const h2::Section& section) {
 
 void H2BackendStream::start(const h2::Section& section) {
   heard_before_ = backend_.heard();
+  after_others_ = backend_.has_served();
   began_ = backend_.host().loop().now();
   started_ = true;
   backend_.on_stream_started();
@@ -141,6 +142,7 @@ void H2BackendStream::on_end(const http::Fields& trailers) {
 void H2BackendStream::finish_response(const http::Fields& trailers) {
   ResponseHandler* const handler = std::exchange(handler_, nullptr);
   const bool unsent = stream_->buffered() > 0;
+  backend_.note_served();
   if (tunnel_ && !ended_ && !unsent) {
     // No tunnel, or one that the server has ended: nothing more will come of our half.
     ended_ = true;
@@ -172,9 +174,9 @@ BackendFailure H2BackendStream::failure_of(const h2::Reset& reset) const {
   if (const BackendFailure* loss = backend_.loss()) {
     failure.kind = loss->kind;
     failure.detail = loss->detail;
-    // Nothing was heard since, though something had been before: it may have been dead already.
-    failure.stale_connection = loss->kind == Kind::closed && !reset.unprocessed &&
-                               heard_before_ > 0 && backend_.heard() == heard_before_;
+    // Nothing was heard since, though it had served before: it may have been dead already.
+    failure.stale_connection = loss->kind == Kind::closed && !reset.unprocessed && after_others_ &&
+                               backend_.heard() == heard_before_;
   } else if (reset.unprocessed) {
     failure.kind = Kind::turned_away;
     backend_.host().counters().add(Count::backend_streams_reset);

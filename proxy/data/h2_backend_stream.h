@@ -4,9 +4,9 @@
 // Made for each lease by its H2Backend, which owns it; retired when it ends.
 //
 //    held ─────────→ running ──── response whole ───→ parted ──── request out, too ──→ gone
-//      │ connected;     │                                                               ↑
-//      │ for a tunnel   │ cancel(), failed                                              │
-//      └ SETTINGS, too ─┴───────────────────────────────────────────────────────────────┘
+//      │ connected,     │                                                               ↑
+//      │ SETTINGS seen  │                                                               │
+//      └────────────────┴── cancel(), failed ───────────────────────────────────────────┘
 //
 // held: the session knows nothing of it yet; the request's head waits here. parted: the handler has
 // heard all.
@@ -35,15 +35,16 @@ class H2BackendStream final : public io::Retired,
                               private h2::StreamHandler {
  public:
   // `held`: until begin().
-  H2BackendStream(H2Backend& backend, ResponseHandler& handler, bool tunnel, bool held);
+  H2BackendStream(H2Backend& backend, ResponseHandler& handler, bool tunnel, bool held,
+                  TimePoint give_up_at);
   ~H2BackendStream() override;
 
   BackendStream& stream() { return *this; }
   bool held() const { return held_ != nullptr; }
   // Its request can go as extended CONNECT only.
   bool needs_extended_connect() const { return extended_connect_; }
-  // It may wait for the server's SETTINGS.
-  bool for_tunnel() const { return tunnel_; }
+  // While held: for so long.
+  TimePoint give_up_at() const { return give_up_at_; }
 
   // Of a held one: its request goes to the session, which has room for it. Tells the handler.
   void begin();
@@ -89,9 +90,11 @@ class H2BackendStream final : public io::Retired,
   std::uint64_t response_bytes_ = 0;
   std::uint64_t heard_before_ = 0;  // what its connection had received when it began
   TimePoint began_{};               // likewise
+  const TimePoint give_up_at_;
   bool extended_connect_ = false;
   const bool tunnel_;
-  bool started_ = false;  // begin() or send_head() made it running
+  bool started_ = false;       // begin() or send_head() made it running
+  bool after_others_ = false;  // responses had come whole on its connection when it began
   bool paused_ = false;
   bool ended_ = false;  // the request's end is sent or queued
   bool large_ = false;  // counted among the connection's large bodies

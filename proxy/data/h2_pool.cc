@@ -11,12 +11,12 @@ H2Pool::Lease H2Pool::lease(ResponseHandler& handler, const Wish& wish) {
       host_.counters().add(Count::limit_backend_connections);
       return {.refusal = "The server's connection limit is reached."};
     }
-    connection = connect(wish.connect_timeout);
+    connection = connect();
     if (!connection) {
       return {.refusal = "The proxy has no socket left for another server connection."};
     }
   }
-  const Lease lease = connection->lease(handler, wish.tunnel);
+  const Lease lease = connection->lease(handler, wish.tunnel, wish.connect_timeout);
   update(*connection);
   return lease;
 }
@@ -31,10 +31,10 @@ H2Backend* H2Pool::with_room(Reuse reuse) {
   return found;
 }
 
-H2Backend* H2Pool::connect(Duration timeout) {
+H2Backend* H2Pool::connect() {
   auto connection = std::make_unique<H2Backend>(shared_from_this());
   host_.counters().add(Count::backend_connects);
-  if (connection->connect(address_, *settings_, timeout) != Transport::Failure::none) {
+  if (connection->connect(address_, settings_) != Transport::Failure::none) {
     host_.counters().add(Count::backend_connects_failed);
     return nullptr;
   }
@@ -45,9 +45,19 @@ H2Backend* H2Pool::connect(Duration timeout) {
 }
 
 void H2Pool::use_settings(std::shared_ptr<const ServerSettings> settings) {
-  // A session is resumed by the rules that it was begun with.
-  if (!same_tls(*settings, *settings_)) saved_sessions_.clear();
+  if (same_connections(*settings, *settings_)) return;
   settings_ = std::move(settings);
+  saved_sessions_.clear();
+  all_.for_each([this](H2Backend& connection) {
+    update(connection);
+    connection.end_if_idle();
+  });
+}
+
+// A session is resumed by the rules that it was begun with.
+void H2Pool::keep_session(const std::shared_ptr<const ServerSettings>& settings,
+                          tls::SavedSession session) {
+  if (settings == settings_) saved_sessions_.keep(std::move(session));
 }
 
 void H2Pool::keep_idle(bool keep) {

@@ -2,8 +2,8 @@
 // on each.
 //
 // A lease gets a stream of the connection that was full last, so that the others can go idle and
-// end; one that is still connecting is as good, up to what servers take at first. A new connection
-// is made when none has room, at most limits.backend_connections.
+// end; one that isn't set up yet is as good, up to what the server took last. A new connection is
+// made when none has room, at most limits.backend_connections.
 //
 // Owned by the snapshots that name the server and by its own connections, whichever goes last; one
 // worker's thread only.
@@ -39,10 +39,18 @@ class H2Pool final : public BackendPool, public std::enable_shared_from_this<H2P
   void update(H2Backend& connection);
   void on_closed(H2Backend& connection);
   SavedSessions& saved_sessions() { return saved_sessions_; }
+  // Of a connection that was made by `settings`.
+  void keep_session(const std::shared_ptr<const ServerSettings>& settings,
+                    tls::SavedSession session);
+  // For connections from now on.
+  const std::shared_ptr<const ServerSettings>& settings() const { return settings_; }
+  // What a connection will take at first, as far as is known: what the last one did. Not 0.
+  std::size_t streams_expected() const { return streams_expected_; }
+  void note_streams_allowed(std::size_t count) { streams_expected_ = count; }
 
  private:
   H2Backend* with_room(Reuse reuse);
-  H2Backend* connect(Duration timeout);
+  H2Backend* connect();
 
   ConnectionHost& host_;
   Address address_;
@@ -50,6 +58,7 @@ class H2Pool final : public BackendPool, public std::enable_shared_from_this<H2P
   base::IntrusiveList<H2Backend, H2RoomTag> room_;  // full last at the front, new at the back
   base::IntrusiveList<H2Backend, H2ConnectionTag> all_;
   SavedSessions saved_sessions_;
+  std::size_t streams_expected_ = H2Backend::kStreamsAssumed;
   std::size_t connections_ = 0;
   bool keep_idle_ = true;
 };

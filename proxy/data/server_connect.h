@@ -38,11 +38,6 @@ class SavedSessions {
   std::vector<tls::SavedSession> saved_;
 };
 
-// Whether sessions of the one may be resumed by the other.
-inline bool same_tls(const ServerSettings& a, const ServerSettings& b) {
-  return a.tls == b.tls && a.server_name == b.server_name;
-}
-
 // Without a preamble.
 inline Transport::Connect connect_options(const Address& server, const ServerSettings& settings,
                                           SavedSessions& sessions) {
@@ -67,8 +62,11 @@ inline BackendFailure::Kind connect_failure_kind(Transport::Failure failure,
     case Transport::Failure::local:
       return Kind::no_socket;
     case Transport::Failure::tls:
-      return tls_failure.find("certificate") != tls_failure.npos ? Kind::certificate_refused
-                                                                 : Kind::tls_failed;
+      // The server's alert may speak of certificates, too: of ours, that is.
+      return !tls_failure.starts_with(tls::kPeerAlert) &&
+                     tls_failure.find("certificate") != tls_failure.npos
+                 ? Kind::certificate_refused
+                 : Kind::tls_failed;
     default:
       return Kind::connect_failed;
   }

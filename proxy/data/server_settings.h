@@ -20,6 +20,14 @@ struct ServerSettings {
   conf::ProxyProtocol send_proxy_protocol = conf::ProxyProtocol::off;
 };
 
+// Whether connections made by the one are as good as those made by the other. A reload makes every
+// TLS context anew, most of them of what the last one was made of.
+inline bool same_connections(const ServerSettings& a, const ServerSettings& b) {
+  const bool same_tls = a.tls == b.tls || (a.tls && b.tls && a.tls->options() == b.tls->options());
+  return same_tls && a.protocol == b.protocol && a.server_name == b.server_name &&
+         a.send_proxy_protocol == b.send_proxy_protocol;
+}
+
 // By index of the configuration's backends.
 using ServerSettingsTable = std::vector<std::shared_ptr<const ServerSettings>>;
 using ServerSettingsTablePtr = std::shared_ptr<const ServerSettingsTable>;

@@ -114,6 +114,9 @@ struct BackendFailure {
   // True: no byte of a response has come, on a connection that had served before: the server may
   // just have given up an idle connection.
   bool stale_connection = false;
+  // Of a connect_timeout, true: this request's time to connect was over before the connection's,
+  // which goes on: nothing is known of the server.
+  bool still_connecting = false;
   std::string_view detail;  // good until the handler returns
 };
 

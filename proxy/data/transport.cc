@@ -33,8 +33,6 @@ Transport::Failure connect_failure(int error) {
     case ENOBUFS:
     case ENOMEM:
     case EADDRNOTAVAIL:
-    case EACCES:
-    case EPERM:
       return Transport::Failure::local;
     default:
       return Transport::Failure::unreachable;

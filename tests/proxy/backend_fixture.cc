@@ -154,6 +154,15 @@ Asker& BackendTest::ask(std::string_view method, bool complete, BackendPool::Reu
   return asker;
 }
 
+Asker& BackendTest::ask_within(Duration connect_timeout) {
+  Asker& asker = askers_.emplace_back();
+  const auto lease = pool_->lease(asker, {.connect_timeout = connect_timeout});
+  asker.stream = lease.stream;
+  lease.stream->send_head(request("GET", true), nullptr);
+  lease.stream->send_end({});
+  return asker;
+}
+
 Asker& BackendTest::ask_for_tunnel(http::RequestHead head) {
   head.body.kind = http::BodyLength::Kind::tunnel;
   Asker& asker = askers_.emplace_back();

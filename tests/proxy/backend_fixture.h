@@ -190,6 +190,7 @@ class BackendTest : public testing::Test {
   // Leases and sends a head, and the end if there is no body to come.
   Asker& ask(std::string_view method = "GET", bool complete = true,
              BackendPool::Reuse reuse = BackendPool::Reuse::allowed);
+  Asker& ask_within(Duration connect_timeout);
   Asker& ask_for_tunnel(http::RequestHead head);
   http::RequestHead request(std::string_view method, bool complete) const;
   std::uint64_t counted(admin::Count what) const { return host_.counters_.get(what); }

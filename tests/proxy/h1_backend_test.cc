@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "proxy/data/server_connect.h"
 #include "proxy/data/websocket.h"
 #include "tests/proxy/backend_fixture.h"
 
@@ -156,10 +157,71 @@ TEST_F(H1TlsTest, NewSettingsBeginNewSessions) {
   pool_->keep_idle(false);
   turns();
   pool_->use_settings(std::make_shared<const ServerSettings>(
-      ServerSettings{.tls = client_tls("http/1.1"), .server_name = "app.test"}));
+      ServerSettings{.tls = client_tls("http/1.1"), .server_name = "10.0.0.1"}));
   ask();
   turns();
   EXPECT_FALSE(ends_.at(1).end->tls().resumed);
+}
+
+TEST_F(H1TlsTest, ASessionMadeByOtherSettingsIsNotResumed) {
+  use_tls("app.test");
+  Asker& asker = ask();
+  turns();
+  pool_->use_settings(std::make_shared<const ServerSettings>(
+      ServerSettings{.tls = client_tls("http/1.1"), .server_name = "other.test"}));
+  answer(0, kAnswer);
+  EXPECT_EQ(asker.log, "connected; head 200; end; ");
+  EXPECT_TRUE(ends_[0].end->closed_cleanly()) << "nobody else is to use it";
+  Asker& next = ask();
+  turns();
+  ASSERT_TRUE(next.failure);
+  EXPECT_EQ(next.failure->kind, Kind::certificate_refused);
+}
+
+TEST_F(H1TlsTest, OtherSettingsEndIdleConnectionsAndTheSameKeepThem) {
+  use_tls("app.test");
+  ask();
+  turns();
+  answer(0, kAnswer);
+  pool_->use_settings(std::make_shared<const ServerSettings>(
+      ServerSettings{.tls = client_tls("http/1.1"), .server_name = "app.test"}));
+  EXPECT_EQ(ask().log, "at once; ");
+  turns();
+  answer(0, kAnswer);
+  tls::ClientOptions options;
+  options.insecure = true;
+  options.alpn = {"http/1.1"};
+  pool_->use_settings(std::make_shared<const ServerSettings>(
+      ServerSettings{.tls = tls::ClientContext::make(options).value(), .server_name = "app.test"}));
+  turns();
+  EXPECT_TRUE(ends_[0].end->closed_cleanly());
+  ask();
+  turns();
+  EXPECT_FALSE(ends_.at(1).end->tls().resumed);
+}
+
+TEST_F(H1TlsTest, WhatHasNoBodyIsSentOnceTheHandshakeIsDone) {
+  use_tls("app.test");
+  ClientInfo client;
+  for (const ClientInfo* of :
+       {static_cast<const ClientInfo*>(&client), static_cast<const ClientInfo*>(nullptr)}) {
+    SCOPED_TRACE(of ? "a client's request" : "a probe");
+    pool_->keep_idle(false);
+    Asker& asker = ask_for(of);
+    turns();
+    EXPECT_THAT(received(ends_.size() - 1), StartsWith("GET /x HTTP/1.1\r\n"));
+    answer(ends_.size() - 1, kAnswer);
+    EXPECT_EQ(asker.log, "connected; head 200; end; ");
+  }
+}
+
+TEST(ConnectFailures, WhoRaisedItTellsWhoseCertificateItIsAbout) {
+  using Failure = Transport::Failure;
+  EXPECT_EQ(connect_failure_kind(Failure::tls, "certificate verify failed"),
+            Kind::certificate_refused);
+  EXPECT_EQ(connect_failure_kind(Failure::tls, "peer alert: certificate required"),
+            Kind::tls_failed);
+  EXPECT_EQ(connect_failure_kind(Failure::tls, "wrong version number"), Kind::tls_failed);
 }
 
 TEST_F(H1TlsTest, ACertificateForAnotherNameIsAConnectFailure) {

@@ -322,8 +322,10 @@ TEST_F(H2BackendTest, ConnectFailuresReachEveryStreamThatWaits) {
     int error;
     Kind kind;
   };
-  for (const Case& c : {Case{ECONNREFUSED, Kind::connect_refused},
-                        Case{EHOSTUNREACH, Kind::connect_failed}, Case{EMFILE, Kind::no_socket}}) {
+  for (const Case& c :
+       {Case{ECONNREFUSED, Kind::connect_refused}, Case{EHOSTUNREACH, Kind::connect_failed},
+        Case{EACCES, Kind::connect_failed}, Case{EPERM, Kind::connect_failed},
+        Case{EMFILE, Kind::no_socket}}) {
     network_.fail_connects(address_, c.error);
     Asker& first = ask();
     Asker& second = ask("POST", false);
@@ -336,8 +338,8 @@ TEST_F(H2BackendTest, ConnectFailuresReachEveryStreamThatWaits) {
       EXPECT_EQ(asker->log, "failed; ");
     }
   }
-  EXPECT_EQ(counted(Count::backend_connects), 3u);
-  EXPECT_EQ(counted(Count::backend_connects_failed), 3u);
+  EXPECT_EQ(counted(Count::backend_connects), 5u);
+  EXPECT_EQ(counted(Count::backend_connects_failed), 5u);
   EXPECT_EQ(counted(Count::backend_connections_closed), 0u);
 }
 
@@ -351,6 +353,53 @@ TEST_F(H2BackendTest, AConnectThatTakesTooLong) {
   EXPECT_EQ(asker.failure->kind, Kind::connect_timeout);
   EXPECT_TRUE(asker.failure->unprocessed);
   EXPECT_EQ(counted(Count::timeout_connect), 1u);
+}
+
+TEST_F(H2BackendTest, ASilentServerIsOneThatCannotBeConnectedTo) {
+  server_.silent = true;
+  Asker& asker = ask();
+  turns();
+  EXPECT_EQ(server_.size(), 1u);
+  EXPECT_EQ(asker.log, "") << "its SETTINGS are not known";
+  pass(std::chrono::seconds(4));
+  ASSERT_TRUE(asker.failure);
+  EXPECT_EQ(asker.failure->kind, Kind::connect_timeout);
+  EXPECT_FALSE(asker.failure->still_connecting);
+  EXPECT_TRUE(asker.failure->unprocessed);
+}
+
+TEST_F(H2BackendTest, EachWaitsForItsOwnTimeAndTheConnectionForTheLongest) {
+  network_.ignore_connects(address_, true);
+  Asker& quick = ask_within(std::chrono::seconds(1));
+  Asker& patient = ask_within(std::chrono::seconds(10));
+  pass(std::chrono::milliseconds(1100));
+  ASSERT_TRUE(quick.failure);
+  EXPECT_EQ(quick.failure->kind, Kind::connect_timeout);
+  EXPECT_TRUE(quick.failure->still_connecting) << "nothing is known of the server";
+  EXPECT_TRUE(quick.failure->unprocessed);
+  EXPECT_FALSE(patient.over);
+  pass(std::chrono::seconds(6));
+  Asker& late = ask_within(std::chrono::seconds(10));
+  EXPECT_FALSE(patient.over);
+  pass(std::chrono::seconds(3));
+  for (Asker* asker : {&patient, &late}) {
+    ASSERT_TRUE(asker->failure);
+    EXPECT_EQ(asker->failure->kind, Kind::connect_timeout);
+    EXPECT_FALSE(asker->failure->still_connecting);
+  }
+  EXPECT_EQ(counted(Count::backend_connects), 1u);
+  EXPECT_EQ(counted(Count::backend_connects_failed), 1u);
+}
+
+TEST_F(H2BackendTest, AServerThatDiesUnderItsFirstRequestIsNotStale) {
+  Asker& asker = ask();
+  turns();
+  ASSERT_EQ(asker.log, "connected; ");
+  server_[0].peer.reset();
+  turns();
+  ASSERT_TRUE(asker.failure);
+  EXPECT_FALSE(asker.failure->stale_connection) << "it may have acted on it";
+  EXPECT_FALSE(asker.failure->unprocessed);
 }
 
 TEST_F(H2BackendTest, WhoeverFailsMayAskAgainAtOnce) {
@@ -398,6 +447,46 @@ TEST_F(H2TlsTest, SpeaksHttp2InTlsAndResumesItsSession) {
   ASSERT_EQ(server_.size(), 2u);
   EXPECT_TRUE(server_[1].end.tls().resumed);
   EXPECT_EQ(counted(Count::backend_tls_resumed), 1u);
+}
+
+TEST_F(H2TlsTest, ASessionMadeByOtherSettingsIsNotResumed) {
+  use_tls("h2");
+  Asker& asker = ask();
+  turns(12);
+  pool_->use_settings(std::make_shared<const ServerSettings>(ServerSettings{
+      .protocol = conf::HttpVersion::http2, .tls = client_tls("h2"), .server_name = "other.test"}));
+  at_server(0, 0).respond(200);
+  turns(8);
+  EXPECT_EQ(asker.log, "connected; head 200; end; ");
+  EXPECT_TRUE(server_[0].end.closed_cleanly()) << "nobody else is to use it";
+  Asker& next = ask();
+  turns(12);
+  ASSERT_TRUE(next.failure);
+  EXPECT_EQ(next.failure->kind, Kind::certificate_refused);
+}
+
+TEST_F(H2TlsTest, SettingsOfTheSameContentKeepConnectionsAndSessions) {
+  use_tls("h2");
+  ask();
+  turns(12);
+  at_server(0, 0).respond(200);
+  turns(8);
+  const auto again = [&] {
+    return std::make_shared<const ServerSettings>(ServerSettings{
+        .protocol = conf::HttpVersion::http2, .tls = client_tls("h2"), .server_name = "app.test"});
+  };
+  pool_->use_settings(again());
+  EXPECT_EQ(ask().log, "at once; ");
+  turns(8);
+  at_server(0, 1).respond(200);
+  pool_->keep_idle(false);
+  turns(8);
+  pool_->keep_idle(true);
+  pool_->use_settings(again());
+  ask();
+  turns(12);
+  ASSERT_EQ(server_.size(), 2u);
+  EXPECT_TRUE(server_[1].end.tls().resumed);
 }
 
 TEST_F(H2TlsTest, TheServersAddressIsItsNameWithoutAnother) {

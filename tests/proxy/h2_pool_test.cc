@@ -87,6 +87,63 @@ TEST_F(H2PoolTest, WhatDoesNotFitOnANewConnectionIsTurnedAwayUnprocessed) {
   EXPECT_EQ(server_[0].requests.size(), 2u);
 }
 
+TEST_F(H2PoolTest, WhatTheServerTookLastHoldsForConnectionsThatAreNotSetUp) {
+  server_.streams_max = 2;
+  serve_one();
+  for (int i = 0; i < 9; ++i) ask();
+  turns(8);
+  ASSERT_EQ(server_.size(), 5u);
+  for (std::size_t i = 1; i < 4; ++i) EXPECT_EQ(server_[i].requests.size(), 2u);
+  for (Asker& asker : askers_) EXPECT_FALSE(asker.failure);
+}
+
+TEST_F(H2PoolTest, ABurstOnAServerThatTakesFewIsServedWhenItAsksAgain) {
+  server_.streams_max = 2;
+  for (int i = 0; i < 30; ++i) {
+    Asker& asker = ask();
+    asker.on_failed = [this, &asker] {
+      EXPECT_EQ(asker.failure->kind, Kind::turned_away);
+      ask();
+    };
+  }
+  turns(10);
+  std::size_t arrived = 0;
+  for (std::size_t i = 0; i < server_.size(); ++i) {
+    for (auto& each : server_[i].requests) {
+      EXPECT_FALSE(each.reset) << "none is sent that the server would have to refuse";
+      ++arrived;
+    }
+  }
+  EXPECT_EQ(arrived, 30u);
+  EXPECT_EQ(server_.size(), 15u);
+  EXPECT_EQ(askers_.size(), 58u) << "each was turned away once at most";
+}
+
+TEST_F(H2PoolTest, ConnectionsMadeByOtherSettingsEndWithTheirStreams) {
+  host_.limits_.backend_streams = 1;
+  ask();
+  Asker& running = ask();
+  turns();
+  at_server(0, 0).respond(204);
+  turns();
+  Asker& connecting = ask();
+  ask();  // on a third
+  auto settings = std::make_shared<ServerSettings>();
+  settings->protocol = conf::HttpVersion::http2;
+  settings->server_name = "another";
+  pool_->use_settings(settings);
+  turns();
+  EXPECT_FALSE(connecting.failure) << "what began by the old settings goes on";
+  EXPECT_EQ(ask().log, "") << "a new connection";
+  turns();
+  ASSERT_EQ(server_.size(), 4u);
+  at_server(1, 0).respond(204);
+  turns();
+  EXPECT_EQ(running.log, "connected; head 204; end; ");
+  EXPECT_TRUE(server_[1].peer.saw_end());
+  EXPECT_FALSE(server_[3].peer.saw_end());
+}
+
 TEST_F(H2PoolTest, NewStreamsGoWhereOthersAreSoThatTheRestCanEnd) {
   host_.limits_.backend_streams = 2;
   for (int i = 0; i < 4; ++i) ask();
