@@ -107,7 +107,7 @@ Section<Limits> limits_section(Level level) {
       .value("field_line_bytes", kListenerToo, size(kKiB, kMiB), &Limits::field_line_bytes,
              "One header or trailer line; longer ones get 431")
       .value("head_bytes", kListenerToo, size(4 * kKiB, 4 * kMiB), &Limits::head_bytes,
-             "The head of a request or response; larger requests get 431")
+             "The head of a request; larger ones get 431. The file's holds for responses, too")
       .value("field_count", kListenerToo, count(8, 10'000), &Limits::field_count,
              "Header lines of one head; more get 431")
       .value("body_bytes", kRouteToo, size_or_zero(kBodyBytesMax), &Limits::body_bytes,
