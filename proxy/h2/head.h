@@ -57,6 +57,8 @@ class SectionReader {
   http::ParseError finish_trailers(http::Fields& trailers);
   // For the log, after an error from add(): what is known of the request.
   void salvage(http::RequestHead& head);
+  // Of the section, as head_bytes counts them.
+  std::size_t decoded_bytes() const { return bytes_; }
 
  private:
   enum Pseudo : std::uint8_t {

@@ -12,10 +12,8 @@
 namespace sluice::h2 {
 namespace {
 
-// Streams that are kept for the next request, and what each may keep of its queue: little, since
-// idle connections keep it too.
+// Streams that are kept for the next request: few, since idle connections keep them too.
 constexpr std::size_t kSpareStreamsMax = 8;
-constexpr std::size_t kSpareQueueBytesMax = 1024;
 
 constexpr std::size_t kClientPrefaceBytes = NGHTTP2_CLIENT_MAGIC_LEN;
 constexpr std::int32_t kWindowBytesMax = std::numeric_limits<std::int32_t>::max();
@@ -37,32 +35,6 @@ std::uint32_t clamp_window(std::uint32_t bytes) {
 }
 
 }  // namespace
-
-// --- ByteQueue ----------------------------------------------------------------------------------
-
-void ByteQueue::append(Bytes bytes) {
-  // Moved to the front only when as much has been taken as is left: each byte once at most.
-  if (taken_ > 0 && taken_ >= size()) {
-    text_.erase(0, taken_);
-    taken_ = 0;
-  }
-  text_ += as_text(bytes);
-}
-
-void ByteQueue::take(std::size_t count) {
-  taken_ += count;
-  if (taken_ == text_.size()) clear();
-}
-
-void ByteQueue::clear() {
-  text_.clear();
-  taken_ = 0;
-}
-
-void ByteQueue::recycle() {
-  clear();
-  if (text_.capacity() > kSpareQueueBytesMax) text_ = {};
-}
 
 // --- SessionState: beginning and end ------------------------------------------------------------
 
@@ -160,10 +132,11 @@ void SessionState::recycle(StreamState& stream) {
   static_cast<base::ListNode<NewsTag>&>(stream).unlink();
   static_cast<base::ListNode<TurnTag>&>(stream).unlink();
   --open_count;
+  held_head_bytes -= stream.held_head_bytes;
   std::unique_ptr<StreamState> owned(&stream);
   if (spare.size() == kSpareStreamsMax) return;
   static_cast<StreamFacts&>(stream) = {};
-  stream.queue.recycle();
+  stream.queue.clear();
   stream.trailers.clear();
   spare.push_back(std::move(owned));
 }
@@ -204,8 +177,20 @@ void SessionState::reset_stream(StreamState& stream, ErrorCode code) {
     note(stream);
     return;
   }
+  drop_rest(stream);
   stream.reset_by_us = true;
   nghttp2_submit_rst_stream(nghttp2, NGHTTP2_FLAG_NONE, stream.stream_id, wire(code));
+}
+
+// An honest peer sends on until it hears of it: no more than the windows that it has.
+void SessionState::drop_rest(StreamState& stream) {
+  if (stream.unwanted || stream.remote_done) return;
+  stream.unwanted = true;
+  const std::int32_t window =
+      nghttp2_session_get_stream_local_window_size(nghttp2, stream.stream_id);
+  if (window <= 0) return;
+  late_data_allowed = std::min<std::size_t>(late_data_allowed + static_cast<std::size_t>(window),
+                                            options.connection_window_bytes);
 }
 
 void SessionState::give_window_back(StreamState& stream) {
@@ -333,7 +318,12 @@ void Stream::pause() {
 void Stream::resume() {
   StreamState& stream = inside(*this);
   stream.paused = false;
-  if (!stream.closing) stream.session->give_window_back(stream);
+  if (!stream.closing && !stream.unwanted) stream.session->give_window_back(stream);
+}
+
+void Stream::drop_rest() {
+  StreamState& stream = inside(*this);
+  if (!stream.closing) stream.session->drop_rest(stream);
 }
 
 std::size_t Stream::buffered() const {
@@ -455,6 +445,10 @@ bool Session::head_pending() const {
   const SessionState& state = *state_;
   return !state.first_frame_whole || state.in_section ||
          (state.scanner.header().has_fields() && !state.scanner.at_boundary());
+}
+
+std::uint64_t Session::sections() const {
+  return state_->sections;
 }
 
 std::size_t Session::streams() const {

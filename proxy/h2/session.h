@@ -7,10 +7,11 @@
 // deliver() and the session's destructor. The owner calls flush() at the end of a turn in which
 // anything was done (wants_flush()), and deliver() after it if has_news().
 //
-// What a peer can make a session hold: per stream what its owner queued (who watches buffered());
-// received data is handed on at once, up to the stream's window while it is paused. Per connection
-// one field section (head_bytes), HPACK's tables (4 KiB each way), and the frames that a budget
-// (budget.h) lets wait.
+// What a peer can make a session hold: per stream what its owner queued (who watches buffered()),
+// and less than two blocks of 4 KiB more (byte_queue.h); received data is handed on at once, up to
+// the stream's window while it is paused. Per connection one field section (head_bytes), HPACK's
+// tables (4 KiB each way), and the frames that a budget (budget.h) lets wait. The heads that its
+// owner holds of open streams: held_head_bytes_max in all.
 #pragma once
 
 #include <cstddef>
@@ -55,6 +56,9 @@ struct Options {
   std::uint32_t streams_max = 100;
   std::uint32_t stream_window_bytes = 128 * 1024;
   std::uint32_t connection_window_bytes = 1024 * 1024;
+  // Server role: decoded heads of all open streams. A request beyond them is refused
+  // (REFUSED_STREAM: it may be sent again), unless it is the only one.
+  std::size_t held_head_bytes_max = 2 * 1024 * 1024;
   BudgetLimits budget;
 };
 
@@ -118,6 +122,9 @@ class Stream {
   // The peer may send no more than its window until resume(). What comes is still handed over.
   void pause();
   void resume();
+  // Nobody wants what the peer still sends: it is dropped, but for its end, and its window stays
+  // shut. More than may have been on its way is useless to the budget.
+  void drop_rest();
   std::size_t buffered() const;  // bytes of data that haven't gone to the output
   void notify_when_below(std::size_t bytes);
 
@@ -137,8 +144,8 @@ class SessionHandler {
   // who hears of the stream; null: nobody, since it has been answered whole.
   virtual StreamHandler* on_request(Stream& stream, http::RequestHead&& head, bool complete) = 0;
   // Server role. The head was refused. With an answer (error.status >= 400) the owner sends it
-  // through `stream`, now and whole; a malformed one (kMalformed) has been reset. No handler either
-  // way.
+  // through `stream`, now and whole, and may set a handler that hears of the stream's end; a
+  // malformed one (kMalformed) has been reset, and has no handler.
   virtual void on_refused_request(Stream& stream, const http::RequestHead& head,
                                   const http::ParseError& error) = 0;
   // Client role: the server takes no new streams; those that it won't serve have been closed.
@@ -172,7 +179,8 @@ class Session {
   void on_connection_lost();
 
   // Server role. Two phases (RFC 9113 §6.8): announce() says that an end is near, and new streams
-  // are still served; go_away() says which was the last.
+  // are still served; go_away() says which was the last, and later ones are reset with
+  // REFUSED_STREAM, though it may still wait to go out.
   void announce_go_away();
   void go_away(ErrorCode code = ErrorCode::no_error);
 
@@ -185,6 +193,8 @@ class Session {
 
   // The peer's preface with its SETTINGS, or a field section that it has begun, isn't whole yet.
   bool head_pending() const;
+  // Field sections that have come whole, ever.
+  std::uint64_t sections() const;
   std::size_t streams() const;  // that are open, or have something to tell or to send
   // Why the session failed, or what the peer's GOAWAY said was wrong; empty if neither. Static
   // storage.

@@ -14,6 +14,10 @@ namespace {
 // SETTINGS_MAX_FRAME_SIZE, which we leave as it is (RFC 9113 §6.5.2).
 constexpr std::uint32_t kFramePayloadBytesMax = 16 * 1024;
 
+// What a DATA frame costs of late_data_allowed beside its data: a window in frames of a byte each
+// is no honest one.
+constexpr std::size_t kLateFrameBytes = 64;
+
 bool ends_stream(const nghttp2_frame& frame) {
   return (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
 }
@@ -134,8 +138,19 @@ bool SessionState::admit(const FrameHeader& header) {
   } else if (may_be_for(header)) {
     spend(budget.on_frame(header.kind(), FrameHeader::kBytes + header.length, header.ends_stream(),
                           now));
+    frame_data_taken = take_late_data(header);
   }
   return !failed;
+}
+
+// Bytes of this frame that aren't wanted, and that its sender can't be blamed for.
+std::size_t SessionState::take_late_data(const FrameHeader& header) {
+  if (header.kind() != FrameKind::data || late_data_allowed == 0) return 0;
+  const StreamState* const stream = stream_of(header.stream_id);
+  if (stream && !stream->unwanted) return 0;
+  const std::size_t allowed = std::min(late_data_allowed, header.length + kLateFrameBytes);
+  late_data_allowed -= allowed;
+  return std::min<std::size_t>(allowed, header.length);
 }
 
 // Frames for streams that are no more (RFC 9113 §5.1, §5.1.1): nghttp2 ignores them. Some may still
@@ -179,6 +194,7 @@ void SessionState::check_priority(Bytes payload) {
 
 void SessionState::on_frame_whole() {
   first_frame_whole = true;
+  if (scanner.header().ends_section()) ++sections;
   if (frame_data_taken > 0) budget.on_data_taken(frame_data_taken);
   if (in_section || failed || lost || !std::exchange(frames_queued, false)) return;
   if (!is_alive()) take_last_words();
@@ -211,13 +227,21 @@ void SessionState::on_begin_section(const nghttp2_frame& frame) {
     return;
   }
   section_error = {};
+  if (go_away_submitted && frame.headers.cat == NGHTTP2_HCAT_REQUEST) {
+    // Our GOAWAY, sent or not, says that streams up to an earlier one are served.
+    section_stream = nullptr;
+    nghttp2_submit_rst_stream(nghttp2, NGHTTP2_FLAG_NONE, frame.hd.stream_id,
+                              NGHTTP2_REFUSED_STREAM);
+    return;
+  }
   if (server() && frame.headers.cat == NGHTTP2_HCAT_REQUEST) {
     StreamState& stream = take_stream();
     stream.stream_id = frame.hd.stream_id;
     nghttp2_session_set_stream_user_data(nghttp2, frame.hd.stream_id, &stream);
-    // Without a word of the client streams take turns (RFC 9218 §4.2 would have them one by one).
+    // Streams take turns, whatever the client would have first (RFC 9218 §5 leaves that to us):
+    // one that never gets its turn could not be told from one whose client is too slow.
     const nghttp2_extpri by_turns{.urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY, .inc = 1};
-    nghttp2_session_change_extpri_stream_priority(nghttp2, frame.hd.stream_id, &by_turns, 0);
+    nghttp2_session_change_extpri_stream_priority(nghttp2, frame.hd.stream_id, &by_turns, 1);
     section_stream = &stream;
     reader.begin(SectionReader::Kind::request);
     return;
@@ -266,6 +290,14 @@ void SessionState::on_request_section(StreamState& stream, bool complete) {
     error = reader.finish_request(complete, options.scheme, head);
   }
   if (error) return refuse(stream, head, error);
+  const std::size_t decoded = reader.decoded_bytes();
+  if (held_head_bytes > 0 && held_head_bytes + decoded > options.held_head_bytes_max) {
+    stream.unwanted = true;
+    budget.on_head_taken(0, section_bytes);  // it may come again
+    return reset_stream(stream, ErrorCode::refused_stream);
+  }
+  stream.held_head_bytes = decoded;
+  held_head_bytes += decoded;
   on_head_taken(stream);
   stream.body_left = promised(head.body);
   stream.asked = {
@@ -322,6 +354,7 @@ void SessionState::on_data(std::int32_t stream_id, Bytes bytes) {
     }
     stream->body_left -= static_cast<std::int64_t>(bytes.size());
   }
+  if (stream->unwanted) return;
   if (stream->handler) {
     frame_data_taken += bytes.size();
     stream->handler->on_data(bytes);

@@ -131,8 +131,12 @@ ssize_t SessionState::on_read_data(StreamState& stream, std::size_t room, std::u
 int SessionState::on_write_data(StreamState& stream, Bytes head, std::size_t length) {
   output->write(head);
   if (length > 0) {
-    output->write(stream.queue.front(length));
-    stream.queue.take(length);
+    for (std::size_t left = length; left > 0;) {
+      const Bytes piece = stream.queue.front(left);
+      output->write(piece);
+      left -= piece.size();
+      stream.queue.take(piece.size());
+    }
     budget.on_data_sent(length);
   }
   if (stream.notify && stream.queue.size() <= stream.notify_below) note(stream);
@@ -168,6 +172,7 @@ void SessionState::on_local_end(StreamState& stream) {
   budget.on_request_answered();
   if (stream.remote_done || stream.closing) return;
   // The rest of the request isn't wanted (RFC 9113 §8.1). A tunnel's end is the server's.
+  drop_rest(stream);
   stream.reset_by_us = true;
   nghttp2_submit_rst_stream(nghttp2, NGHTTP2_FLAG_NONE, stream.stream_id, NGHTTP2_NO_ERROR);
 }

@@ -17,26 +17,11 @@
 #include <vector>
 
 #include "proxy/base/intrusive_list.h"
+#include "proxy/h2/byte_queue.h"
 #include "proxy/h2/frame_scanner.h"
 #include "proxy/h2/session.h"
 
 namespace sluice::h2 {
-
-// Bytes in, bytes out, in one piece of memory that is used again.
-class ByteQueue {
- public:
-  void append(Bytes bytes);
-  Bytes front(std::size_t count) const { return as_bytes(text_).subspan(taken_, count); }
-  void take(std::size_t count);
-  std::size_t size() const { return text_.size() - taken_; }
-  void clear();
-  // Empty, and without memory that would be too much to keep.
-  void recycle();
-
- private:
-  std::string text_;
-  std::size_t taken_ = 0;
-};
 
 struct OpenTag;
 struct NewsTag;
@@ -55,6 +40,7 @@ struct StreamFacts {
   std::size_t unconsumed = 0;         // came while paused: window not given back
   std::size_t notify_below = 0;
   std::size_t head_bytes = 0;       // in which the peer's head came, if it was taken
+  std::size_t held_head_bytes = 0;  // server role: of its head, decoded
   std::uint64_t sent_in_round = 0;  // client role: the last in which it sent data
   std::int32_t stream_id = 0;       // 0: the request hasn't been sent
 
@@ -72,6 +58,7 @@ struct StreamFacts {
   bool own_wish = false;     // ... because the owner said so: not the peer's fault
   // Both.
   bool paused = false;
+  bool unwanted = false;       // what the peer still sends: its window stays shut
   bool notify = false;         // notify_when_below() wants an answer
   bool handler_set = false;    // since on_request() was called
   bool reset_counted = false;  // by the budget
@@ -123,6 +110,7 @@ struct SessionState {
   void receive(Bytes bytes);
   Bytes receive_preface(Bytes bytes);
   bool admit(const FrameHeader& header);
+  std::size_t take_late_data(const FrameHeader& header);
   bool may_be_for(const FrameHeader& header);
   void check_priority(Bytes payload);
   void feed(Bytes bytes);
@@ -167,6 +155,8 @@ struct SessionState {
   void fail_stream(StreamState& stream, ErrorCode code, std::string_view reason);
   void reset_stream(StreamState& stream, ErrorCode code);
   void give_window_back(StreamState& stream);
+  // Nobody wants the rest of what the peer sends on it, some of which may be on its way.
+  void drop_rest(StreamState& stream);
   // The handler will be told by on_closed(), and nothing else any more.
   void close(StreamState& stream, const Reset* reset);
   // Also of refused requests: nghttp2 has forgotten the stream.
@@ -201,12 +191,15 @@ struct SessionState {
   RecentStreams ended_streams;  // by the peer
   RecentStreams reset_streams;  // by us
   std::int32_t highest_peer_stream = 0;
+  std::size_t held_head_bytes = 0;    // of all open streams
+  std::size_t late_data_allowed = 0;  // that may be on its way for streams where nobody wants it
 
   // The section that is being read: there is one at a time.
   StreamState* section_stream = nullptr;
   http::ParseError section_error;
   std::size_t section_frames = 0;
   std::size_t section_bytes = 0;
+  std::uint64_t sections = 0;  // that have come whole, ever
   http::Fields trailers;
   // The frame that is being read.
   std::size_t preface_left = 0;

@@ -181,6 +181,33 @@ TEST(H2Flow, NothingIsWrittenBeyondTheOutputsRoom) {
   EXPECT_EQ(server.stream(1).closed, "whole");
 }
 
+// What a stream has queued lies in blocks, and frames don't begin where blocks do.
+TEST(H2Flow, LongBodiesComeOutAsTheyWereQueued) {
+  Endpoint server;
+  server.greet({{wire::kInitialWindowSize, 1'000'000}});
+  server.take(wire::window_update(0, 10'000'000) + get(1));
+  Stream& stream = *server.stream(1).stream;
+  stream.send_response(section_of({{":status", "200"}}), false);
+  std::string body;
+  for (std::size_t i = 0; body.size() < 300'000; ++i) {
+    const std::string piece(i * 97 % 9000, static_cast<char>('a' + i % 26));
+    stream.send_data(as_bytes(piece));
+    body += piece;
+    server.room = server.written % 40'000;
+    server.settle();
+  }
+  stream.send_end({});
+  server.room = static_cast<std::size_t>(-1);
+  server.settle();
+  wire::FrameReader reader;
+  reader.add(server.raw_frames());
+  std::string received;
+  while (const auto frame = reader.next()) {
+    if (frame->type == wire::kData) received += frame->payload;
+  }
+  EXPECT_TRUE(received == body);
+}
+
 TEST(H2Flow, StreamsTakeTurns) {
   Endpoint server;
   server.greet({{wire::kInitialWindowSize, 1'000'000}});
@@ -266,6 +293,27 @@ TEST(H2Flow, DataOfAStreamNobodyHearsIsGivenBack) {
   server.stream(1).stream->set_handler(nullptr);
   server.settle();
   EXPECT_EQ(given_back(server.frames(), 1), 30'000u);
+}
+
+TEST(H2Flow, DroppedRestKeepsItsWindowShutAndTellsItsEnd) {
+  Endpoint server(small_windows());
+  server.greet();
+  server.take(post(1));
+  server.take(wire::data(1, std::string(10'000, 'x')));
+  server.stream(1).stream->drop_rest();
+  server.frames();
+  server.take(wire::data(1, std::string(14'000, 'y')) + wire::data(1, std::string(16'000, 'y')));
+  server.stream(1).stream->resume();
+  server.settle();
+  EXPECT_EQ(server.stream(1).body, std::string(10'000, 'x'));
+  EXPECT_EQ(given_back(server.frames(), 1), 0u);
+  server.take(wire::data(1, "", true));
+  EXPECT_TRUE(server.stream(1).ended);
+  server.answer(1, "whole");
+  server.settle();
+  EXPECT_THAT(server.frames(),
+              testing::IsSupersetOf({"HEADERS 1 [:status|200]", "DATA 1 'whole' end"}));
+  EXPECT_EQ(server.stream(1).closed, "whole");
 }
 
 TEST(H2Flow, ClientRoleGivesBackLikewise) {

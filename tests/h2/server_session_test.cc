@@ -594,6 +594,27 @@ TEST(H2ServerGoAway, HasTwoPhases) {
   EXPECT_EQ(server.session.streams(), 0u);
 }
 
+// What it says was the last is so from the time when it is said, however long it waits to go out.
+TEST(H2ServerGoAway, NothingIsServedBehindItWhileItWaits) {
+  Endpoint server;
+  server.greet();
+  server.take(get(1));
+  server.room = 0;
+  server.session.go_away();
+  EXPECT_TRUE(server.take(post(3) + wire::data(3, "x") + get(5)));
+  EXPECT_THAT(server.events(), testing::Not(HasSubstr("request 3")));
+  server.room = static_cast<std::size_t>(-1);
+  server.settle();
+  EXPECT_THAT(server.frames(),
+              testing::UnorderedElementsAre("GOAWAY 1 NO_ERROR", "RST_STREAM 3 REFUSED_STREAM",
+                                            "RST_STREAM 5 REFUSED_STREAM"));
+  EXPECT_EQ(server.events(), "");
+  server.answer(1, "one");
+  server.settle();
+  EXPECT_THAT(server.frames(), ElementsAre("HEADERS 1 [:status|200]", "DATA 1 'one' end"));
+  EXPECT_EQ(server.session.streams(), 0u);
+}
+
 TEST(H2ServerGoAway, CarriesItsCode) {
   Endpoint server;
   server.greet();
