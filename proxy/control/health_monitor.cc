@@ -81,9 +81,7 @@ class HealthMonitor::Watched final : private ResponseHandler {
         *this,
         {.reuse = BackendPool::Reuse::fresh, .connect_timeout = monitor_.host_.timeouts().connect});
     if (!lease.stream) {
-      // Our own shortage says nothing about the server.
-      tracker_.on_probe_abandoned(now());
-      reschedule();
+      abandon_probe();
       return;
     }
     stream_ = lease.stream;
@@ -98,6 +96,12 @@ class HealthMonitor::Watched final : private ResponseHandler {
     head.fields.append("User-Agent", "sluice-health");
     stream_->send_head(head, nullptr);
     stream_->send_end({});
+  }
+
+  // Our own shortage says nothing about the server.
+  void abandon_probe() {
+    tracker_.on_probe_abandoned(now());
+    reschedule();
   }
 
   void finish_probe(const std::expected<void, std::string>& verdict) {
@@ -135,7 +139,12 @@ class HealthMonitor::Watched final : private ResponseHandler {
   void on_response_end(const http::Fields&) override {}
   void on_backend_failure(const BackendFailure& failure) override {
     stream_ = nullptr;
-    finish_probe(std::unexpected(describe(failure)));
+    if (failure.kind == BackendFailure::Kind::no_socket) {
+      timeout_.cancel();
+      abandon_probe();
+    } else {
+      finish_probe(std::unexpected(describe(failure)));
+    }
   }
   void on_backend_writable() override {}
 
@@ -147,6 +156,8 @@ class HealthMonitor::Watched final : private ResponseHandler {
         return "connect failed";
       case BackendFailure::Kind::connect_timeout:
         return "connect timed out";
+      case BackendFailure::Kind::turned_away:
+        return "turned away: " + std::string(failure.detail);
       case BackendFailure::Kind::certificate_refused:
         return "certificate refused: " + std::string(failure.detail);
       case BackendFailure::Kind::tls_failed:
