@@ -103,6 +103,7 @@ constexpr Kind kLimits[] = {
     {Count::limit_client_connections, "client_connections"},
     {Count::limit_requests_per_connection, "requests_per_connection"},
     {Count::limit_backend_connections, "backend_connections"},
+    {Count::limit_backend_waiting, "backend_waiting"},
     {Count::limit_request_rate_min, "request_rate_min"},
     {Count::limit_response_rate_min, "response_rate_min"},
 };

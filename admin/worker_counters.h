@@ -61,6 +61,7 @@ enum class Count : std::uint8_t {
   limit_client_connections,
   limit_requests_per_connection,
   limit_backend_connections,
+  limit_backend_waiting,
   limit_request_rate_min,
   limit_response_rate_min,
   // Timeouts that ended something, likewise. (`idle` and `backend_idle` end nothing in use.)

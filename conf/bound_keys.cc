@@ -125,7 +125,10 @@ Section<Limits> limits_section(Level level) {
       .value("backend_idle_connections", kFileOnly, count(1, 100'000),
              &Limits::backend_idle_connections, "Pooled connections to one server, for each worker")
       .value("backend_connections", kFileOnly, count(1, 1'000'000), &Limits::backend_connections,
-             "All connections to one server, for each worker")
+             "All connections to one server, for each worker; requests beyond them wait")
+      .value("backend_waiting", kFileOnly, count(1, 1'000'000), &Limits::backend_waiting,
+             "Requests that wait for a connection to one server, for each worker; more get 503, as "
+             "do those that waited for timeouts.connect")
       .value("backend_streams", kFileOnly, count(1, kStreamsMax), &Limits::backend_streams,
              "Requests at a time on one HTTP/2 connection to a server");
   section

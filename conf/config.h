@@ -46,6 +46,7 @@ struct Limits {
   std::uint64_t requests_per_connection = 100'000;
   std::uint64_t backend_idle_connections = 64;  // per server and worker
   std::uint64_t backend_connections = 1024;     // per server and worker
+  std::uint64_t backend_waiting = 10'000;       // requests that wait for one; likewise
   std::uint64_t client_streams = 100;           // at a time on one HTTP/2 client connection
   std::uint64_t backend_streams = 100;          // at a time on one HTTP/2 connection to a server
   // Bytes a second, over the time in which we wait for them, after a grace of 10 s; 0: no limit.

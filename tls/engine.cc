@@ -185,10 +185,12 @@ SessionInfo Engine::info() const {
   unsigned alpn_size = 0;
   SSL_get0_alpn_selected(ssl_, &alpn, &alpn_size);
   const char* const group = SSL_get_curve_name(SSL_get_curve_id(ssl_));
+  const char* const server_name = SSL_get_servername(ssl_, TLSEXT_NAMETYPE_host_name);
   return {.version = SSL_get_version(ssl_),
           .cipher = or_empty(SSL_CIPHER_standard_name(SSL_get_current_cipher(ssl_))),
           .group = or_empty(group),
           .alpn = {reinterpret_cast<const char*>(alpn), alpn_size},
+          .server_name = server_name ? server_name : std::string_view{},
           .resumed = SSL_session_reused(ssl_) != 0};
 }
 

@@ -47,6 +47,8 @@ struct SessionInfo {
   std::string_view cipher;   // "TLS_AES_128_GCM_SHA256"; static storage
   std::string_view group;    // key exchange, "X25519"; static storage; empty if there was none
   std::string_view alpn;     // negotiated protocol or empty; lives as long as the session
+  // The name that the client asked for (SNI), or empty; lives as long as the session.
+  std::string_view server_name;
   bool resumed = false;
 };
 

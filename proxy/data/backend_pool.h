@@ -8,6 +8,7 @@
 #include "proxy/base/clock.h"
 #include "proxy/data/server_settings.h"
 #include "proxy/data/stream.h"
+#include "proxy/data/waiting_room.h"
 
 namespace sluice::proxy {
 
@@ -18,6 +19,7 @@ class BackendPool {
   struct Lease {
     BackendStream* stream = nullptr;  // null: refused
     bool connected = false;           // false: on_backend_connected() will tell
+    bool full = false;                // refused because all connections are taken: wait()
     std::string_view refusal;         // why there is no stream; static storage
   };
 
@@ -35,6 +37,9 @@ class BackendPool {
   virtual ~BackendPool() = default;
   // A stream for one exchange. It is the handler's until a last event or cancel().
   virtual Lease lease(ResponseHandler& handler, const Wish& wish) = 0;
+  // For exchanges whose lease was refused as full: on_turn() comes when it is worth another try.
+  // False: too many are waiting already. The caller keeps the pool alive while it waits.
+  virtual bool wait(Waiter& waiter) = 0;
   // For connections from now on. Precondition: the same protocol.
   virtual void use_settings(std::shared_ptr<const ServerSettings> settings) = 0;
   // False: idle connections are closed, now and when leases end. For servers that drain or have

@@ -32,9 +32,7 @@ Exchange::~Exchange() {
 void Exchange::start() {
   request_id_ = worker_.request_id_for(head_, client_.client());
   if (!route_request()) return;
-  if (request_state_ == RequestState::receiving && !head_.asks_for_tunnel()) {
-    request_rate_.start(began_);
-  }
+  start_request_rate();
   rearm_timer();
   if (choose()) {
     begin_attempt();
@@ -76,15 +74,18 @@ std::optional<std::size_t> Exchange::match_in(const AdoptedSnapshot& snapshot) c
 }
 
 bool Exchange::tunnel_allowed() {
-  const conf::Route& route = snapshot_->snapshot->config->routes[route_];
+  if (allows_tunnel(snapshot_->snapshot->config->routes[route_])) return true;
   if (head_.method == http::Method::connect) {
-    if (route.allow_connect) return true;
     answer(405, "http_request_denied", "This route does not allow CONNECT.");
-    return false;
+  } else {
+    answer(403, "http_request_denied", "This route does not allow switching to another protocol.");
   }
-  if (std::ranges::find(route.upgrades, head_.protocol) != route.upgrades.end()) return true;
-  answer(403, "http_request_denied", "This route does not allow switching to another protocol.");
   return false;
+}
+
+bool Exchange::allows_tunnel(const conf::Route& route) const {
+  if (head_.method == http::Method::connect) return route.allow_connect;
+  return std::ranges::find(route.upgrades, head_.protocol) != route.upgrades.end();
 }
 
 const conf::Timeouts& Exchange::timeouts() const {
@@ -103,13 +104,16 @@ const routing::SnapshotServer& Exchange::server() const {
 
 // Chooses by the revision that is in force now, whatever an earlier attempt was made by.
 bool Exchange::choose() {
-  if (tried_.empty()) {
+  if (!std::exchange(ticket_taken_, true)) {
     choice_ = worker_.picker().pick(*snapshot_->snapshot, route_);
     return choice_.server.has_value();
   }
   const AdoptedSnapshotPtr current = worker_.snapshot();
   const auto match = match_in(*current);
   if (!match) return false;
+  if (head_.asks_for_tunnel() && !allows_tunnel(current->snapshot->config->routes[*match])) {
+    return false;
+  }
   const std::string backend = snapshot_->snapshot->backends[choice_.backend].name;
   const routing::Choice next =
       worker_.picker().pick_again(*current->snapshot, *match, backend, tried_);
@@ -120,23 +124,41 @@ bool Exchange::choose() {
   return true;
 }
 
-// Precondition: choose() was true.
-void Exchange::begin_attempt() {
-  const routing::SnapshotServer& chosen = server();
-  tried_.push_back(chosen.runtime.get());
-  request_forwarded_ = false;
-  held_forwarded_ = false;
+// A stream to the chosen server or, while its connections are all taken, to another of its
+// backend that has room. Precondition: choose() was true.
+BackendPool::Lease Exchange::lease_stream() {
   const BackendPool::Wish wish{
       .reuse = stale_before_ ? BackendPool::Reuse::fresh : BackendPool::Reuse::allowed,
       .connect_timeout = timeouts().connect,
       .client = &client_.client(),
       .tunnel = head_.asks_for_tunnel()};
-  const auto lease = snapshot_->pools[choice_.backend][*choice_.server]->lease(*this, wish);
+  std::size_t full = 0;
+  BackendPool::Lease lease;
+  do {
+    tried_.push_back(server().runtime.get());
+    lease = snapshot_->pools[choice_.backend][*choice_.server]->lease(*this, wish);
+    full += lease.full ? 1 : 0;
+  } while (lease.full && full < kFullServersMax && choose());
+  // Those that were full have not been asked.
+  const auto end_of_full = tried_.end() - (lease.full ? 0 : 1);
+  tried_.erase(end_of_full - static_cast<std::ptrdiff_t>(full), end_of_full);
+  return lease;
+}
+
+void Exchange::begin_attempt() {
+  request_forwarded_ = false;
+  held_forwarded_ = false;
+  const BackendPool::Lease lease = lease_stream();
+  if (lease.full) {
+    wait_for_turn();
+    return;
+  }
   if (!lease.stream) {
     answer(503, "connection_limit_reached", lease.refusal);
     return;
   }
   backend_ = lease.stream;
+  const routing::SnapshotServer& chosen = server();
   auto& cell = chosen.runtime->cell(worker_.index());
   base::add_as_single_writer(cell.running, 1);
   base::add_as_single_writer(cell.requests_total, 1);
@@ -151,6 +173,30 @@ void Exchange::begin_attempt() {
     pause_request();
   }
   advance();
+}
+
+// It has not been offered to the server: another may be chosen when it leaves.
+void Exchange::wait_for_turn() {
+  if (!snapshot_->pools[choice_.backend][*choice_.server]->wait(*this)) {
+    worker_.count(Count::limit_backend_waiting);
+    answer(503, "connection_limit_reached", "Too many requests wait for the server.");
+    return;
+  }
+  worker_.count(Count::limit_backend_connections);
+  last_activity_ = worker_.loop().now();
+  if (request_state_ == RequestState::receiving && !head_.asks_for_tunnel()) pause_request();
+  rearm_timer();
+}
+
+void Exchange::on_turn() {
+  last_activity_ = worker_.loop().now();
+  if (worker_.snapshot() != snapshot_ || !server().takes_new_work()) {
+    if (!choose()) {
+      answer(503, "destination_unavailable", "No server of the chosen backend takes requests now.");
+      return;
+    }
+  }
+  begin_attempt();
 }
 
 void Exchange::end_attempt(bool failed) {
@@ -244,6 +290,14 @@ void Exchange::on_backend_writable() {
   if (response_state_ != ResponseState::done) resume_request();
 }
 
+// It is the client's turn, unless it waits for leave to send (RFC 9110 §10.1.1).
+void Exchange::start_request_rate() {
+  const bool may_send = !head_.expects_continue || continue_sent_ || request_bytes_ > 0;
+  if (request_state_ == RequestState::receiving && !head_.asks_for_tunnel() && may_send) {
+    request_rate_.start(worker_.loop().now());
+  }
+}
+
 void Exchange::pause_request() {
   request_paused_ = true;
   request_rate_.stop(worker_.loop().now());
@@ -252,7 +306,7 @@ void Exchange::pause_request() {
 
 void Exchange::resume_request() {
   if (!std::exchange(request_paused_, false)) return;
-  if (request_state_ == RequestState::receiving) request_rate_.start(worker_.loop().now());
+  start_request_rate();
   client_.resume_request();
 }
 
@@ -267,6 +321,10 @@ void Exchange::on_interim_response(http::ResponseHead& head) {
   if (++interim_count_ > kInterimMax) {
     give_up(Kind::bad_response, "too many interim responses");
     return;
+  }
+  if (head.status == 100) {
+    continue_sent_ = true;
+    if (!request_paused_) start_request_rate();
   }
   client_.send_interim(head);
 }
@@ -327,6 +385,7 @@ void Exchange::give_up(Kind kind, std::string_view detail) {
 
 bool Exchange::may_try_another() const {
   if (tried_.size() >= kAttemptsMax || response_state_ != ResponseState::waiting) return false;
+  if (turned_away_ >= kTurnedAwayMax) return false;
   if (failure_->kind == Kind::no_socket) return false;  // it would be no better elsewhere
   if (!body_at_hand_) return false;
   if (failure_->unprocessed) return true;
@@ -343,8 +402,13 @@ void Exchange::after_failure() {
   end_attempt(failure.kind != Kind::no_socket && failure.kind != Kind::turned_away);
   // A server that merely closed an idle connection, or is about to, is as good as before.
   const bool stale = failure.stale_connection && !failure.unprocessed;
-  if (stale || failure.kind == Kind::turned_away) tried_.back() = nullptr;
-  if (stale) stale_before_ = true;
+  if (failure.kind == Kind::turned_away) {
+    tried_.pop_back();
+    ++turned_away_;
+  } else if (stale) {
+    tried_.back() = nullptr;
+    stale_before_ = true;
+  }
   if (again && choose()) {
     worker_.count(Count::retries);
     begin_attempt();
@@ -375,6 +439,7 @@ void Exchange::refuse_large_body() {
 }
 
 void Exchange::drop_attempt() {
+  leave();
   if (attempt_ != AttemptState::none) backend_->cancel();
   end_attempt(false);
 }
@@ -438,7 +503,7 @@ void Exchange::finish(std::string_view outcome) {
     const routing::Snapshot& snapshot = *snapshot_->snapshot;
     record.route = snapshot.routes[route_].name;
     record.revision = snapshot.revision;
-    if (!tried_.empty()) {
+    if (tried_.size() + turned_away_ > 0) {
       record.backend = snapshot.backends[choice_.backend].name;
       if (choice_.server) record.server = server().key.server;
     }
@@ -451,7 +516,7 @@ void Exchange::finish(std::string_view outcome) {
   const TimePoint now = worker_.loop().now();
   record.duration = now - began_;
   record.until_response = response_began_ == kNever ? Duration(-1) : response_began_ - began_;
-  record.attempts = tried_.size();
+  record.attempts = tried_.size() + turned_away_;
   worker_.finish_exchange(record);
 }
 
@@ -461,13 +526,15 @@ TimePoint Exchange::deadline() const {
   if (request_forwarded_ && response_state_ == ResponseState::waiting) {
     when = last_activity_ + times.response_head;
   }
+  if (waiting()) when = last_activity_ + times.connect;
   if (times.exchange > Duration::zero()) when = std::min(when, began_ + times.exchange);
   return std::min({when, request_too_slow_at(), response_too_slow_at()});
 }
 
 // A stream of gRPC messages may rest as long as it likes.
 TimePoint Exchange::request_too_slow_at() const {
-  if (request_state_ == RequestState::complete || http::is_grpc(head_.fields)) return kNever;
+  const bool grpc = head_.version == http::Version::http_2 && http::is_grpc(head_.fields);
+  if (request_state_ == RequestState::complete || grpc) return kNever;
   return request_rate_.too_slow_at(request_bytes_, limits().request_rate_min);
 }
 
@@ -499,19 +566,26 @@ void Exchange::on_timer() {
     rearm_timer();
     return;
   }
-  const bool waiting = response_state_ == ResponseState::waiting;
-  worker_.count(over                            ? Count::timeout_exchange
-                : slow_request                  ? Count::limit_request_rate_min
-                : below_rate                    ? Count::limit_response_rate_min
-                : request_forwarded_ && waiting ? Count::timeout_response_head
-                                                : Count::timeout_stream);
+  if (waiting()) {
+    leave();
+    worker_.count(over ? Count::timeout_exchange : Count::timeout_connect);
+    answer(503, "connection_limit_reached", "All connections to the server were taken for long.");
+    return;
+  }
+  const bool unanswered = response_state_ == ResponseState::waiting;
+  worker_.count(over                               ? Count::timeout_exchange
+                : slow_request                     ? Count::limit_request_rate_min
+                : below_rate                       ? Count::limit_response_rate_min
+                : request_forwarded_ && unanswered ? Count::timeout_response_head
+                                                   : Count::timeout_stream);
   // Who is it that nothing comes from, or that takes nothing?
-  const bool client_is_slow = below_rate || (waiting ? request_state_ == RequestState::receiving &&
-                                                           !request_paused_ && !request_forwarded_
-                                                     : response_paused_);
+  const bool client_is_slow =
+      below_rate || (unanswered ? request_state_ == RequestState::receiving && !request_paused_ &&
+                                      !request_forwarded_
+                                : response_paused_);
   if (client_is_slow) {
     drop_attempt();
-    if (waiting) {
+    if (unanswered) {
       answer(408, "http_request_timeout", "The request's body did not come in time.");
     } else {
       cut("client_too_slow");

@@ -19,6 +19,8 @@
 //   attempt    none ──→ connecting ──→ forwarding ──→ none
 //               ↑            └─ failed ─────┴─ failed ─┐
 //               └────────── another server ────────────┘
+//   (none, and waiting(): until the server's connections have room; then chooses anew if the
+//   revision in force is another, or the server is out)
 #pragma once
 
 #include <cstdint>
@@ -30,6 +32,7 @@
 
 #include "proxy/data/access_log.h"
 #include "proxy/data/adopted_snapshot.h"
+#include "proxy/data/backend_pool.h"
 #include "proxy/data/rate_guard.h"
 #include "proxy/data/stream.h"
 #include "proxy/io/timer_wheel.h"
@@ -39,10 +42,14 @@ namespace sluice::proxy {
 
 class Worker;
 
-class Exchange final : public RequestHandler, private ResponseHandler {
+class Exchange final : public RequestHandler, private ResponseHandler, private Waiter {
  public:
   // How many servers one request may be offered to.
   static constexpr std::size_t kAttemptsMax = 3;
+  // How often it may be turned away besides, by servers that take no more streams or are leaving.
+  static constexpr std::size_t kTurnedAwayMax = 8;
+  // Of a backend's servers, how many are looked at for one with room.
+  static constexpr std::size_t kFullServersMax = 8;
   // Interim (1xx) responses that one exchange passes on.
   static constexpr unsigned kInterimMax = 16;
 
@@ -72,6 +79,8 @@ class Exchange final : public RequestHandler, private ResponseHandler {
   void on_response_end(const http::Fields& trailers) override;
   void on_backend_failure(const BackendFailure& failure) override;
   void on_backend_writable() override;
+  // Waiter
+  void on_turn() override;
   void on_timer();
 
   // Every decision that depends on how the states stand to each other.
@@ -80,8 +89,11 @@ class Exchange final : public RequestHandler, private ResponseHandler {
   bool route_request();  // false: answered
   std::optional<std::size_t> match_in(const AdoptedSnapshot& snapshot) const;
   bool tunnel_allowed();  // false: answered
-  bool choose();          // false: nobody to offer it to (again); the choice stays as it was
+  bool allows_tunnel(const conf::Route& route) const;
+  bool choose();  // false: nobody to offer it to (again); the choice stays as it was
   void begin_attempt();
+  BackendPool::Lease lease_stream();
+  void wait_for_turn();
   void end_attempt(bool failed);
   void give_up(BackendFailure::Kind kind, std::string_view detail);
   bool may_try_another() const;
@@ -102,6 +114,7 @@ class Exchange final : public RequestHandler, private ResponseHandler {
   TimePoint deadline() const;
   void rearm_timer();
   bool output_moves() const;
+  void start_request_rate();
   void pause_request();
   void resume_request();
   void cut(std::string_view error);
@@ -131,12 +144,15 @@ class Exchange final : public RequestHandler, private ResponseHandler {
   std::uint64_t response_bytes_ = 0;
   int status_ = 0;
   unsigned interim_count_ = 0;
+  unsigned turned_away_ = 0;
   RateGuard request_rate_;   // the client's turn while we wait for its body
   RateGuard response_rate_;  // while more waits for it than it should
   RequestState request_state_;
   ResponseState response_state_ = ResponseState::waiting;
   AttemptState attempt_ = AttemptState::none;
   bool request_forwarded_ = false;  // the request's end has gone to the backend stream
+  bool ticket_taken_ = false;
+  bool continue_sent_ = false;  // 100 has been passed on
   bool body_at_hand_ = true;
   bool held_forwarded_ = false;  // held_body_ has gone to this attempt's stream
   bool tunnel_open_ = false;     // bytes go both ways, until either side ends

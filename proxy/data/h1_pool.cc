@@ -25,16 +25,17 @@ std::string proxy_header(conf::ProxyProtocol wanted, const ClientInfo* client) {
 }  // namespace
 
 H1Pool::Lease H1Pool::lease(ResponseHandler& handler, const Wish& wish) {
-  const bool may_reuse =
-      wish.reuse == Reuse::allowed && settings_->send_proxy_protocol == conf::ProxyProtocol::off;
+  // At the limit an idle one is better than none.
+  const bool full = connections_ >= host_.limits().backend_connections;
+  const bool may_reuse = (wish.reuse == Reuse::allowed || full) &&
+                         settings_->send_proxy_protocol == conf::ProxyProtocol::off;
   if (H1Backend* idle = may_reuse ? idle_.pop_front() : nullptr) {
     --idle_count_;
     idle->lease(handler);
     return {.stream = &idle->stream(), .connected = true, .refusal = {}};
   }
-  if (connections_ >= host_.limits().backend_connections) {
-    host_.counters().add(Count::limit_backend_connections);
-    return {.refusal = "The server's connection limit is reached."};
+  if (full) {
+    return {.full = true, .refusal = "The server's connection limit is reached."};
   }
   auto connection = std::make_unique<H1Backend>(shared_from_this());
   host_.counters().add(Count::backend_connects);
@@ -47,6 +48,21 @@ H1Pool::Lease H1Pool::lease(ResponseHandler& handler, const Wish& wish) {
   ++connections_;
   // From here on the connection frees itself.
   return {.stream = &connection.release()->stream(), .connected = false, .refusal = {}};
+}
+
+bool H1Pool::wait(Waiter& waiter) {
+  return waiting_.enter(waiter, host_.limits().backend_waiting);
+}
+
+bool H1Pool::has_room() const {
+  return !idle_.empty() || connections_ < host_.limits().backend_connections;
+}
+
+void H1Pool::close_oldest() {
+  --idle_count_;
+  H1Backend* oldest = idle_.back();
+  oldest->base::ListNode<IdleListTag>::unlink();
+  oldest->close();
 }
 
 void H1Pool::use_settings(std::shared_ptr<const ServerSettings> settings) {
@@ -80,12 +96,8 @@ void H1Pool::on_idle(H1Backend& connection) {
     return;
   }
   idle_.push_front(connection);
-  if (++idle_count_ > host_.limits().backend_idle_connections) {
-    --idle_count_;
-    H1Backend* oldest = idle_.back();
-    oldest->base::ListNode<IdleListTag>::unlink();
-    oldest->close();
-  }
+  if (++idle_count_ > host_.limits().backend_idle_connections) close_oldest();
+  waiting_.admit();
 }
 
 void H1Pool::forget_idle(H1Backend& connection) {
@@ -95,6 +107,7 @@ void H1Pool::forget_idle(H1Backend& connection) {
 
 void H1Pool::on_closed(H1Backend& connection) {
   --connections_;
+  waiting_.admit();
   if (!connection.connect_failed()) host_.counters().add(Count::backend_connections_closed);
 }
 

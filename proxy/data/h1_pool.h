@@ -17,16 +17,22 @@
 
 namespace sluice::proxy {
 
-class H1Pool final : public BackendPool, public std::enable_shared_from_this<H1Pool> {
+class H1Pool final : public BackendPool,
+                     public std::enable_shared_from_this<H1Pool>,
+                     private WaitingRoom::Owner {
  public:
   H1Pool(ConnectionHost& host, const Address& address,
          std::shared_ptr<const ServerSettings> settings)
-      : host_(host), address_(address), settings_(std::move(settings)) {}
+      : host_(host),
+        address_(address),
+        settings_(std::move(settings)),
+        waiting_(host.loop(), *this) {}
   H1Pool(const H1Pool&) = delete;
   H1Pool& operator=(const H1Pool&) = delete;
 
   // The connection that was used last, or a new one.
   Lease lease(ResponseHandler& handler, const Wish& wish) override;
+  bool wait(Waiter& waiter) override;
   void use_settings(std::shared_ptr<const ServerSettings> settings) override;
   void keep_idle(bool keep) override;
 
@@ -40,6 +46,8 @@ class H1Pool final : public BackendPool, public std::enable_shared_from_this<H1P
   ConnectionHost& host() { return host_; }
 
  private:
+  bool has_room() const override;
+  void close_oldest();
   void close_idle();
 
   ConnectionHost& host_;
@@ -47,6 +55,7 @@ class H1Pool final : public BackendPool, public std::enable_shared_from_this<H1P
   std::shared_ptr<const ServerSettings> settings_;
   base::IntrusiveList<H1Backend, IdleListTag> idle_;  // used last at the front
   SavedSessions saved_sessions_;
+  WaitingRoom waiting_;
   std::size_t idle_count_ = 0;
   std::size_t connections_ = 0;
   bool keep_idle_ = true;

@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "proxy/data/h1_output.h"
 #include "proxy/http/error_response.h"
@@ -18,12 +19,17 @@ namespace {
 constexpr std::uint64_t kWindowBytesMin = 1024;
 constexpr std::uint64_t kWindowBytesMax = 0x7fff'ffff;  // RFC 9113 §6.9.1
 
+// Heads as large as they may be, of requests at a time, whatever the session says.
+constexpr std::size_t kHeldHeadsMin = 8;
+
 h2::Options session_options(ClientConnection& connection) {
   const conf::Limits& limits = connection.settings().limits;
   h2::Options options;
   options.role = h2::Options::Role::server;
   options.scheme = connection.transport().is_tls() ? "https" : "http";
   options.head_limits = head_limits(limits);
+  options.held_head_bytes_max =
+      std::max(options.held_head_bytes_max, kHeldHeadsMin * options.head_limits.head_bytes);
   options.streams_max =
       static_cast<std::uint32_t>(std::min(limits.client_streams, kWindowBytesMax));
   options.stream_window_bytes = static_cast<std::uint32_t>(
@@ -100,6 +106,8 @@ void H2Client::on_data(Bytes bytes) {
 // Reads `bytes`; whether the connection has cost too much for what it was good for.
 bool H2Client::too_dear(Bytes bytes, bool& good) {
   const TimePoint now = host().loop().now();
+  const Duration forgiven = (now - std::exchange(vain_since_, now)) / kVainTimeDivisor;
+  vain_time_ -= std::min(vain_time_, forgiven);
   if (++vain_reads_ <= kVainReadsFree) {
     vain_time_ = {};
     good = session_.receive(bytes, now);
@@ -158,9 +166,14 @@ h2::StreamHandler* H2Client::on_request(h2::Stream& stream, http::RequestHead&& 
 }
 
 // Clients may send requests for other hosts over a connection that they have, and are told where
-// that is a mistake (RFC 9110 §15.5.20). In HTTP/1 nobody does; what CONNECT names isn't us.
-bool H2Client::misdirected(const http::RequestHead& head) const {
-  return head.method != http::Method::connect && !connection_.settings().serves(head.host());
+// that is a mistake (RFC 9110 §15.5.20). In HTTP/1 nobody does; what CONNECT names isn't us. Who
+// asked for the very name in the handshake, or for none, has taken the certificate as it is.
+bool H2Client::misdirected(const http::RequestHead& head) {
+  if (head.method == http::Method::connect || connection_.settings().serves(head.host())) {
+    return false;
+  }
+  const std::string_view asked = connection_.transport().tls_info().server_name;
+  return !asked.empty() && !http::equals_ignoring_case(asked, head.host());
 }
 
 void H2Client::on_refused_request(h2::Stream& stream, const http::RequestHead& head,
@@ -188,6 +201,7 @@ void H2Client::answer_refused(h2::Stream& stream, const http::RequestHead& head,
     stream.send_data(as_bytes(response.body));
     stream.send_end({});
   }
+  streams_.push_back(*new H2ClientStream(*this, stream));
 }
 
 void H2Client::large_body_begins() {
@@ -288,9 +302,10 @@ void H2Client::fail(Count why) {
 }
 
 void H2Client::watch_head() {
+  const std::uint64_t before = std::exchange(sections_, session_.sections());
   if (!session_.head_pending()) {
     head_due_ = kNever;
-  } else if (head_due_ == kNever) {
+  } else if (head_due_ == kNever || sections_ > before) {
     head_due_ = host().loop().now() + settings().timeouts.request_head;
   }
 }

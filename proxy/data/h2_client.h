@@ -16,8 +16,9 @@
 // A client that ends its side of the connection has gone, and so have its requests.
 //
 // What a connection can hold, at most: output for kOutputBytesMax and a frame; the session's own
-// bounds (h2/session.h); per stream limits.stream_buffer_bytes of response and what one read of a
-// server brings, and limits.stream_buffer_bytes of request (the stream's window) in the output to a
+// bounds (h2/session.h), among them one on the heads of all open requests; per stream
+// limits.stream_buffer_bytes of response, what one read of a server brings and less than two blocks
+// of 4 KiB more, and limits.stream_buffer_bytes of request (the stream's window) in the output to a
 // server, or held for a tunnel to open; limits.client_streams of these.
 #pragma once
 
@@ -43,8 +44,10 @@ class H2Client final : public ClientProtocol,
   // From the announcement of the end to its being final: a round trip, and time to take it in.
   static constexpr Duration kAnnounceTime = std::chrono::milliseconds(500);
   // CPU time for reading frames since a request was last answered, or data taken. It is measured
-  // after kVainReadsFree reads in vain only, since the clock costs a system call.
+  // after kVainReadsFree reads in vain only, since the clock costs a system call. What may be spent
+  // so for ever, as a share of all time, is one in kVainTimeDivisor.
   static constexpr Duration kVainTimeMax = std::chrono::milliseconds(100);
+  static constexpr int kVainTimeDivisor = 100;
   static constexpr unsigned kVainReadsFree = 32;
 
   explicit H2Client(ClientConnection& connection);
@@ -93,7 +96,7 @@ class H2Client final : public ClientProtocol,
   // io::Deferred: what handlers are to be told, and what they have left behind.
   void run_deferred() override;
 
-  bool misdirected(const http::RequestHead& head) const;
+  bool misdirected(const http::RequestHead& head);
   void answer_refused(h2::Stream& stream, const http::RequestHead& head,
                       const http::ParseError& error);
   void settle_streams();
@@ -110,7 +113,7 @@ class H2Client final : public ClientProtocol,
   ClientConnection& connection_;
   h2::Session session_;
   ClientInfo info_;
-  h2::Section section_;  // holds nothing while idle
+  h2::Section section_;                                       // holds nothing while idle
   base::IntrusiveList<H2ClientStream, H2StreamTag> streams_;  // all, owned
   base::IntrusiveList<H2ClientStream, H2ChangeTag> changed_;  // those to settle
   // When what is due; kNever: not.
@@ -122,7 +125,9 @@ class H2Client final : public ClientProtocol,
   std::uint64_t written_ = 0;      // bytes, ever
   std::uint64_t taken_ = 0;        // likewise taken by the socket, when output_due_ was set
   std::uint64_t requests_ = 0;
+  std::uint64_t sections_ = 0;  // of the session, when head_due_ was looked at
   Duration vain_time_{};
+  TimePoint vain_since_{};  // when some of it was last forgiven
   unsigned vain_reads_ = 0;
   unsigned large_bodies_ = 0;
   bool output_waits_ = false;  // some was unsent when output_due_ was set

@@ -5,12 +5,11 @@ namespace sluice::proxy {
 using admin::Count;
 
 H2Pool::Lease H2Pool::lease(ResponseHandler& handler, const Wish& wish) {
-  H2Backend* connection = with_room(wish.reuse);
+  // At the limit one that has been idle is better than none.
+  const bool full = connections_ >= host_.limits().backend_connections;
+  H2Backend* connection = with_room(full ? Reuse::allowed : wish.reuse);
   if (!connection) {
-    if (connections_ >= host_.limits().backend_connections) {
-      host_.counters().add(Count::limit_backend_connections);
-      return {.refusal = "The server's connection limit is reached."};
-    }
+    if (full) return {.full = true, .refusal = "The server's connection limit is reached."};
     connection = connect();
     if (!connection) {
       return {.refusal = "The proxy has no socket left for another server connection."};
@@ -19,6 +18,14 @@ H2Pool::Lease H2Pool::lease(ResponseHandler& handler, const Wish& wish) {
   const Lease lease = connection->lease(handler, wish.tunnel, wish.connect_timeout);
   update(*connection);
   return lease;
+}
+
+bool H2Pool::wait(Waiter& waiter) {
+  return waiting_.enter(waiter, host_.limits().backend_waiting);
+}
+
+bool H2Pool::has_room() const {
+  return !room_.empty() || connections_ < host_.limits().backend_connections;
 }
 
 // A server's GOAWAY or SETTINGS may have come, of which update() is still to tell.
@@ -73,11 +80,13 @@ void H2Pool::update(H2Backend& connection) {
   } else if (!node.linked()) {
     room_.push_front(connection);
   }
+  waiting_.admit();
 }
 
 void H2Pool::on_closed(H2Backend& connection) {
   static_cast<base::ListNode<H2ConnectionTag>&>(connection).unlink();
   --connections_;
+  waiting_.admit();
   if (!connection.connect_failed()) host_.counters().add(Count::backend_connections_closed);
 }
 

@@ -20,15 +20,21 @@
 
 namespace sluice::proxy {
 
-class H2Pool final : public BackendPool, public std::enable_shared_from_this<H2Pool> {
+class H2Pool final : public BackendPool,
+                     public std::enable_shared_from_this<H2Pool>,
+                     private WaitingRoom::Owner {
  public:
   H2Pool(ConnectionHost& host, const Address& address,
          std::shared_ptr<const ServerSettings> settings)
-      : host_(host), address_(address), settings_(std::move(settings)) {}
+      : host_(host),
+        address_(address),
+        settings_(std::move(settings)),
+        waiting_(host.loop(), *this) {}
   H2Pool(const H2Pool&) = delete;
   H2Pool& operator=(const H2Pool&) = delete;
 
   Lease lease(ResponseHandler& handler, const Wish& wish) override;
+  bool wait(Waiter& waiter) override;
   void use_settings(std::shared_ptr<const ServerSettings> settings) override;
   void keep_idle(bool keep) override;
 
@@ -49,6 +55,7 @@ class H2Pool final : public BackendPool, public std::enable_shared_from_this<H2P
   void note_streams_allowed(std::size_t count) { streams_expected_ = count; }
 
  private:
+  bool has_room() const override;
   H2Backend* with_room(Reuse reuse);
   H2Backend* connect();
 
@@ -58,6 +65,7 @@ class H2Pool final : public BackendPool, public std::enable_shared_from_this<H2P
   base::IntrusiveList<H2Backend, H2RoomTag> room_;  // full last at the front, new at the back
   base::IntrusiveList<H2Backend, H2ConnectionTag> all_;
   SavedSessions saved_sessions_;
+  WaitingRoom waiting_;
   std::size_t streams_expected_ = H2Backend::kStreamsAssumed;
   std::size_t connections_ = 0;
   bool keep_idle_ = true;

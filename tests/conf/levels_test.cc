@@ -123,6 +123,7 @@ TEST(Levels, AKeyWithoutASayIsSentWhereItBelongs) {
       {"listeners.http.limits", "backend_connections", "[limits]"},
       {"listeners.http.limits", "backend_idle_connections", "[limits]"},
       {"listeners.http.limits", "backend_streams", "[limits]"},
+      {"listeners.http.limits", "backend_waiting", "[limits]"},
       {"routes.app.limits", "head_bytes", "[limits] or [listeners.NAME.limits]"},
       {"routes.app.limits", "request_line_bytes", "[limits] or [listeners.NAME.limits]"},
       {"routes.app.limits", "field_line_bytes", "[limits] or [listeners.NAME.limits]"},

@@ -265,6 +265,7 @@ TEST(Schema, DefaultsConformAndAreWhatTheParserUses) {
   EXPECT_EQ(stated->limits.body_bytes, silent->limits.body_bytes);
   EXPECT_EQ(stated->limits.client_streams, silent->limits.client_streams);
   EXPECT_EQ(stated->limits.backend_streams, silent->limits.backend_streams);
+  EXPECT_EQ(stated->limits.backend_waiting, silent->limits.backend_waiting);
   EXPECT_EQ(stated->limits.request_rate_min, silent->limits.request_rate_min);
   EXPECT_EQ(stated->limits.response_rate_min, silent->limits.response_rate_min);
   EXPECT_EQ(stated->limits.retry_body_bytes, silent->limits.retry_body_bytes);

@@ -73,19 +73,26 @@ class ScriptedBackend final : public BackendStream {
   ResponseHandler* handler = nullptr;
 };
 
-class ScriptedPool final : public BackendPool {
+class ScriptedPool final : public BackendPool, private WaitingRoom::Owner {
  public:
+  explicit ScriptedPool(io::Loop& loop) : room(loop, *this) {}
   Lease lease(ResponseHandler& handler, const Wish& wish) override {
     reuses.push_back(wish.reuse);
+    if (full) return {.full = true, .refusal = "full"};
     if (refuse) return {.stream = nullptr, .connected = false, .refusal = "no more"};
     streams.push_back(std::make_unique<ScriptedBackend>());
     streams.back()->handler = &handler;
     return {.stream = streams.back().get(), .connected = connected, .refusal = {}};
   }
+  bool wait(Waiter& waiter) override { return room.enter(waiter, 1); }
   void use_settings(std::shared_ptr<const ServerSettings>) override {}
   void keep_idle(bool) override {}
 
   std::vector<std::unique_ptr<ScriptedBackend>> streams;
+  bool has_room() const override { return !full; }
+
+  WaitingRoom room;
+  bool full = false;
   std::vector<Reuse> reuses;
   bool connected = true;
   bool refuse = false;
@@ -114,11 +121,11 @@ class ExchangeTest : public testing::Test, public WorkerObserver {
     network_.hold_time(true);
     reactor_ = std::make_unique<Reactor>(std::make_unique<io::FakeRing>(network_), counters_,
                                          connections_, config_);
-    worker_ = std::make_unique<Worker>(0, *reactor_, nullptr, *this,
-                                       [this](ConnectionHost&, const Address&, auto) {
-                                         pools_.push_back(std::make_shared<ScriptedPool>());
-                                         return pools_.back();
-                                       });
+    worker_ = std::make_unique<Worker>(
+        0, *reactor_, nullptr, *this, [this](ConnectionHost& host, const Address&, auto) {
+          pools_.push_back(std::make_shared<ScriptedPool>(host.loop()));
+          return pools_.back();
+        });
     state_.apply(*state_.plan_reload(*config_, WallTime{}).revision);
     snapshot_ = registry_.build(config_, state_, 1, /*assume_up=*/true);
     worker_->adopt(snapshot_, servers_);
@@ -159,6 +166,14 @@ class ExchangeTest : public testing::Test, public WorkerObserver {
     head.status = status;
     head.body.kind = http::BodyLength::Kind::tunnel;
     backend.handler->on_response_head(head);
+  }
+
+  void set_full(bool full) {
+    for (const auto& pool : pools_) {
+      pool->full = full;
+      pool->room.admit();
+    }
+    pass(Duration::zero());
   }
 
   // The streams in the order in which they were leased.
@@ -382,16 +397,16 @@ TEST_F(ExchangeTest, ABodyThatIsNotAtHandAnyMoreIsNotSentAgain) {
   EXPECT_EQ(client_.log, "own 503; end; ");
 }
 
-TEST_F(ExchangeTest, AServerThatTurnsEveryRequestAwayIsAskedThreeTimes) {
+TEST_F(ExchangeTest, ABackendThatTurnsEveryRequestAwayIsNotAskedForEver) {
   begin("GET", true);
-  for (std::size_t i = 0; i < Exchange::kAttemptsMax; ++i) {
+  for (std::size_t i = 0; i < Exchange::kTurnedAwayMax; ++i) {
     for (const auto& pool : pools_) {
       for (const auto& each : pool->streams) {
         if (each->handler) fail(*each, kTurnedAway);
       }
     }
   }
-  EXPECT_EQ(streams(), Exchange::kAttemptsMax);
+  EXPECT_EQ(streams(), Exchange::kTurnedAwayMax);
   EXPECT_EQ(client_.log, "own 503; end; ");
 }
 
@@ -403,6 +418,77 @@ TEST_F(ExchangeTest, AnIdempotentRequestIsRepeatedWithItsBody) {
        {.kind = Kind::closed, .unprocessed = false, .stale_connection = true, .detail = {}});
   ASSERT_EQ(streams(), 2u);
   EXPECT_EQ(stream(1).body, "again");
+}
+
+// --- Waiting for a connection -------------------------------------------------------------------
+
+TEST_F(ExchangeTest, ARequestWaitsWhileAllConnectionsAreTaken) {
+  set_full(true);
+  begin("POST", false);
+  exchange_->on_request_body(as_bytes("body"));
+  EXPECT_TRUE(client_.paused);
+  EXPECT_EQ(client_.log, "");
+  EXPECT_EQ(running(), 0u) << "it is on no server yet";
+  set_full(false);
+  ASSERT_EQ(streams(), 1u);
+  EXPECT_FALSE(client_.paused);
+  exchange_->on_request_end({});
+  EXPECT_EQ(stream(0).body, "body");
+  respond(stream(0), 200, "");
+  EXPECT_EQ(client_.log, "head 200; end; ");
+}
+
+TEST_F(ExchangeTest, WhoLeavesTheQueueChoosesByTheRevisionInForce) {
+  set_full(true);
+  begin("GET", true);
+  auto other = std::make_shared<conf::Config>(*config_);
+  other->routes[0].hosts = {"elsewhere"};
+  worker_->adopt(registry_.build(other, state_, 2), servers_);
+  set_full(false);
+  EXPECT_EQ(streams(), 0u);
+  EXPECT_EQ(client_.log, "own 503; end; ");
+}
+
+TEST_F(ExchangeTest, AServerWithRoomIsTakenBeforeOneIsWaitedFor) {
+  begin("GET", true);
+  exchange_->on_client_gone();
+  exchange_.reset();
+  ASSERT_EQ(pools_.size(), 2u);
+  for (const auto& full : pools_) {
+    full->full = true;
+    client_.log.clear();
+    begin("GET", true);
+    ASSERT_EQ(running(), 1u);
+    exchange_->on_client_gone();
+    exchange_.reset();
+    full->full = false;
+  }
+}
+
+TEST_F(ExchangeTest, WhoWaitsTooLongOrBehindTooManyIsTurnedAway) {
+  set_full(true);
+  begin("GET", true);
+  pass(std::chrono::milliseconds(3100));
+  EXPECT_EQ(client_.log, "own 503; end; ");
+  exchange_.reset();
+  client_.log.clear();
+
+  http::RequestHead head;
+  head.method_text = "GET";
+  head.authority = "app";
+  head.target = "/x";
+  ScriptedClient others[3];  // two servers, with room for one to wait at each
+  std::vector<std::unique_ptr<Exchange>> exchanges;
+  for (ScriptedClient& other : others) {
+    exchanges.push_back(std::make_unique<Exchange>(*worker_, head, true, other));
+    exchanges.back()->start();
+  }
+  EXPECT_EQ(others[0].log, "");
+  EXPECT_EQ(others[2].log, "own 503; end; ");
+  EXPECT_GE(counters_.get(admin::Count::limit_backend_waiting), 1u);
+  for (const auto& exchange : exchanges) exchange->on_client_gone();
+  set_full(false);
+  EXPECT_EQ(streams(), 0u) << "who has left isn't called";
 }
 
 // --- Tunnels ------------------------------------------------------------------------------------

@@ -50,7 +50,6 @@ TEST_F(H2PoolTest, TheConnectionLimitRefuses) {
   Asker& third = ask();
   EXPECT_EQ(third.stream, nullptr);
   EXPECT_EQ(refusal_, "The server's connection limit is reached.");
-  EXPECT_EQ(counted(Count::limit_backend_connections), 1u);
 }
 
 TEST_F(H2PoolTest, TheServersOwnLimitHolds) {
