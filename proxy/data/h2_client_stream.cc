@@ -13,6 +13,12 @@ H2ClientStream::H2ClientStream(H2Client& client, h2::Stream& stream, http::Reque
     : client_(client), stream_(&stream), head_(std::move(head)), request_done_(complete) {
 }
 
+H2ClientStream::H2ClientStream(H2Client& client, h2::Stream& stream)
+    : client_(client), stream_(&stream) {
+  stream.set_handler(this);
+  part();
+}
+
 H2ClientStream::~H2ClientStream() {
   if (large_) client_.large_body_ends();
 }
@@ -106,6 +112,7 @@ void H2ClientStream::send_head(const http::ResponseHead& head, Author author) {
     } else {
       held_.reset();
       request_done_ = true;
+      stream_->drop_rest();
     }
   }
   end_sent_ = framing.body.kind == BodyLength::Kind::none ||
@@ -161,6 +168,7 @@ const ClientInfo& H2ClientStream::client() const {
 // The handler may be on the stack: settle() lets go of it.
 void H2ClientStream::part() {
   parted_ = true;
+  if (stream_) stream_->drop_rest();
   client_.changed(*this);
 }
 
@@ -173,7 +181,7 @@ void H2ClientStream::on_closed(const h2::Reset* reset) {
   }
   // A response that ended with its head may be out before the handler says that it has ended.
   stream_ = nullptr;
-  client_.note_useful();
+  if (head_sent_) client_.note_useful();
   if (parted_) client_.changed(*this);
 }
 

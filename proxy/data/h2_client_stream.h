@@ -14,6 +14,8 @@
 //
 // A response that is whole before its request is: the rest of the request is dropped, and the
 // client told with RST_STREAM(NO_ERROR) behind the response.
+//
+// A request that was refused with an answer of ours has parted from its beginning.
 #pragma once
 
 #include <cstdint>
@@ -36,6 +38,8 @@ class H2ClientStream final : public base::ListNode<H2StreamTag>,
                              private ClientStream {
  public:
   H2ClientStream(H2Client& client, h2::Stream& stream, http::RequestHead&& head, bool complete);
+  // Of a request that was refused, and has been answered whole.
+  H2ClientStream(H2Client& client, h2::Stream& stream);
   ~H2ClientStream();
 
   // Gives the request to the service.

@@ -748,5 +748,123 @@ TEST_F(H2ClientTest, AResponseThatItsClientLeavesLyingIsReset) {
   EXPECT_EQ(count(Count::h2_resets_sent), 1u);
 }
 
+TEST_F(H2ClientTest, AnAnswerOfOursThatItsClientLeavesLyingIsReset) {
+  settings_->limits.field_count = 3;
+  WireFields large = H2Peer::get("/x");
+  for (int i = 0; i < 4; ++i) large.add("f" + std::to_string(i), "v");
+  for (const bool leaving : {false, true}) {
+    H2Peer client = connect({.settings = {{wire::kInitialWindowSize, 0}}, .opens_windows = false});
+    const auto good = client.ask(H2Peer::get("/y", "HEAD"));
+    const auto refused = client.ask(large);
+    settle(client);
+    EXPECT_EQ(client.stream(refused).status(), "431");
+    EXPECT_FALSE(client.stream(refused).ended);
+    Asked& head = *service_.asked.back();
+    head.stream->send_head(response(200, BodyKind::known, 5), ClientStream::Author::server);
+    head.stream->send_end({});
+    settle(client);
+    EXPECT_TRUE(client.stream(good).ended);
+    if (leaving) reactor_->drain();
+    for (int i = 0; i < 16; ++i) pass(client, seconds(10));
+    EXPECT_EQ(client.stream(refused).reset, wire::kCancel);
+    for (int i = 0; i < 12; ++i) pass(client, seconds(10));
+    EXPECT_TRUE(client.peer().saw_end());
+    EXPECT_EQ(reactor_->client_connections(), 0u);
+  }
+  EXPECT_EQ(count(Count::timeout_stream), 2u);
+}
+
+// Reads end inside a head each time, and never long inside the same.
+TEST_F(H2ClientTest, HeadsThatAreCutByReadsAreNotSlow) {
+  service_.on_each = [](Asked& made) {
+    made.stream->send_head(response(204, BodyKind::none), ClientStream::Author::server);
+    made.stream->send_end({});
+  };
+  H2Peer client = connect();
+  std::string rest;
+  for (std::uint32_t id = 1; id < 61; id += 2) {
+    const std::string head = wire::headers(id, H2Peer::get("/x"), true);
+    client.stream(id);  // one that it knows
+    client.send(rest + head.substr(0, 12));
+    rest = head.substr(12);
+    pass(client, seconds(6));
+  }
+  EXPECT_TRUE(client.goaways().empty());
+  EXPECT_EQ(service_.asked.size(), 29u);
+  pass(client, seconds(6));
+  pass(client, seconds(6));
+  ASSERT_EQ(client.goaways().size(), 1u);
+  EXPECT_EQ(count(Count::h2_goaways_slow_head), 1u);
+}
+
+TEST_F(H2ClientTest, ARequestBehindTheLastIsNotServedWhileTheClientDoesNotRead) {
+  settings_->limits.requests_per_connection = 2;
+  H2Peer client = connect({.settings = {{wire::kInitialWindowSize, 1 << 24}}});
+  client.send(wire::window_update(0, 1 << 24));
+  client.ask(H2Peer::get("/x"));
+  const auto second = client.ask(H2Peer::get("/y"));
+  settle(client);
+  client.peer().stop_reading();
+  answer(0, std::string(1'000'000, 'x'));
+  settle(client);
+  pass(client, H2Client::kAnnounceTime + milliseconds(100));
+  const auto late = client.ask(H2Peer::get("/late", "POST"));
+  settle(client);
+  EXPECT_EQ(service_.asked.size(), 2u);
+  answer(1, "second");
+  client.peer().resume_reading();
+  for (int i = 0; i < 100; ++i) settle(client);
+  EXPECT_EQ(client.stream(second).body, "second");
+  EXPECT_FALSE(client.stream(late).has_head);
+  ASSERT_EQ(client.goaways().size(), 2u);
+  EXPECT_LT(client.goaways()[1].last_stream, late);
+  EXPECT_TRUE(client.peer().saw_end());
+}
+
+TEST_F(H2ClientTest, UploadsThatAreAnsweredEarlyCostTheirConnectionNothing) {
+  service_.on_each = [](Asked& made) {
+    made.stream->send_head(response(404, BodyKind::known, 3), ClientStream::Author::proxy);
+    made.stream->send_body(as_bytes("no\n"));
+    made.stream->send_end({});
+  };
+  settings_->limits.stream_buffer_bytes = 128 * 1024;
+  H2Peer client = connect();
+  std::string flight;
+  constexpr std::uint32_t kUploads = 16;
+  for (std::uint32_t i = 0; i < kUploads; ++i) {
+    client.ask(H2Peer::get("/x", "POST"), false);
+    for (int frame = 0; frame < 4; ++frame) {
+      flight += wire::data(2 * i + 1, std::string(16'384, 'y'), false);
+    }
+  }
+  settle(client);
+  client.send(flight);
+  for (int i = 0; i < 10; ++i) settle(client);
+  EXPECT_TRUE(client.goaways().empty());
+  for (std::uint32_t i = 0; i < kUploads; ++i) {
+    EXPECT_EQ(client.stream(2 * i + 1).body, "no\n");
+    EXPECT_EQ(client.stream(2 * i + 1).reset, wire::kNoError);
+  }
+}
+
+TEST_F(H2ClientTest, DataThatNobodyWantsGetsNoWindow) {
+  H2Peer client = connect({.settings = {{wire::kInitialWindowSize, 0}}, .opens_windows = false});
+  const auto id = client.ask(H2Peer::get("/x", "POST"), false);
+  settle(client);
+  answer(0, "not here", 404);
+  client.data(id, std::string(1'000'000, 'x'), false);
+  for (int i = 0; i < 20; ++i) settle(client);
+  EXPECT_EQ(client.stream(id).unsent.size(), 1'000'000u - 10'000u);
+  EXPECT_TRUE(client.goaways().empty());
+  // A client that doesn't care about windows gets no further than the published bounds.
+  std::size_t sent = 0;
+  while (client.goaways().empty() && sent < 3'000'000) {
+    client.send(wire::data(id, std::string(16'000, 'x'), false));
+    sent += 16'000;
+    settle(client);
+  }
+  EXPECT_LT(sent, 1'200'000u);
+}
+
 }  // namespace
 }  // namespace sluice::proxy
