@@ -13,6 +13,7 @@
 #include "proxy/control/server_settings.h"
 #include "proxy/control/version.h"
 #include "proxy/demo/demo.h"
+#include "proxy/h2/versions.h"
 #include "tls/ticket_keys.h"
 #include "tls/versions.h"
 
@@ -67,7 +68,7 @@ int demo(const proxy::DemoOptions& options) {
 }
 
 int version() {
-  fmt::print("sluice {}\n{}\n", SLUICE_VERSION, tls::library_version());
+  fmt::print("sluice {}\n{}\n{}\n", SLUICE_VERSION, tls::library_version(), h2::library_version());
   return kDone;
 }
 
