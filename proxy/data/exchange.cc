@@ -398,7 +398,9 @@ void Exchange::after_failure() {
   const BackendFailure failure = *failure_;
   const bool again = may_try_another();
   failure_.reset();
-  if (is_connect_failure(failure.kind)) worker_.report_connect_failed(*snapshot_, choice_);
+  if (is_connect_failure(failure.kind) && !failure.still_connecting) {
+    worker_.report_connect_failed(*snapshot_, choice_);
+  }
   end_attempt(failure.kind != Kind::no_socket && failure.kind != Kind::turned_away);
   // A server that merely closed an idle connection, or is about to, is as good as before.
   const bool stale = failure.stale_connection && !failure.unprocessed;

@@ -284,6 +284,19 @@ TEST_F(ExchangeTest, ARefusedConnectSendsTheRequestElsewhereBodyAndAll) {
   EXPECT_EQ(counters_.get(admin::Count::retries), 1u);
 }
 
+TEST_F(ExchangeTest, WhoeverDidNotWaitForTheConnectionSaysNothingOfTheServer) {
+  connect_later();
+  begin("GET", true);
+  fail(stream(0), {.kind = Kind::connect_timeout,
+                   .unprocessed = true,
+                   .stale_connection = false,
+                   .still_connecting = true,
+                   .detail = {}});
+  EXPECT_EQ(failed_, "");
+  EXPECT_TRUE(snapshot_->backends[0].servers[0].runtime->up);
+  EXPECT_EQ(streams(), 2u) << "another server is tried";
+}
+
 TEST_F(ExchangeTest, WhenNoServerIsLeftTheAnswerSaysWhyTheLastOneFailed) {
   connect_later();
   begin("GET", true);
