@@ -14,7 +14,9 @@ Loop::~Loop() {
 }
 
 void Loop::turn(TimePoint limit) {
-  const TimePoint deadline = std::min(limit, timers_.next_deadline());
+  // What was asked for between two turns waits for nothing.
+  const bool pending = !deferred_.empty() || !flushables_.empty();
+  const TimePoint deadline = pending ? now_ : std::min(limit, timers_.next_deadline());
   const auto completions = ring_->enter(deadline);
   now_ = ring_->now();
   wall_now_ = ring_->wall_now();
