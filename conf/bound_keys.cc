@@ -80,7 +80,7 @@ Section<Timeouts> timeouts_section(Level level) {
   LevelSection<Timeouts> section("timeouts", level);
   section
       .value("connect", kRouteToo, duration(), &Timeouts::connect,
-             "Connecting to a server, TLS handshake included")
+             "Connecting to a server, with TLS handshake and HTTP/2 SETTINGS")
       .value("tls_handshake", kListenerToo, duration(), &Timeouts::tls_handshake,
              "From accepting a client to a finished TLS handshake")
       .value("request_head", kListenerToo, duration(), &Timeouts::request_head,
