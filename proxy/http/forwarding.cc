@@ -361,7 +361,9 @@ void put_response_fields(Sink& sink, const ResponseHead& head, const ClientFrami
 void write_response(std::string& out, const ResponseHead& head, const ClientFraming& framing,
                     Author author) {
   reserve_for(out, head.fields);
-  write_status_line(out, head.status, head.reason);
+  // HTTP/2 has no reason phrase, and some readers of HTTP/1 don't do without.
+  const bool has_reason = head.version != Version::http_2;
+  write_status_line(out, head.status, has_reason ? head.reason : reason_phrase(head.status));
   H1Sink sink(out);
   put_response_fields(sink, head, framing, author);
   if (!head.is_interim()) write_hop_to_client(out, head, framing);
