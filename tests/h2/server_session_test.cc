@@ -643,5 +643,37 @@ TEST(H2ServerGoAway, OfTheClientLeavesItsRequestsAlone) {
   EXPECT_THAT(server.frames(), ElementsAre("HEADERS 1 [:status|200]", "DATA 1 'x' end"));
 }
 
+// Our RST_STREAM may go out while the rest of the section is still on its way.
+TEST(H2Server, BadSectionThatIsCutHarmsNoRequestBehindIt) {
+  const std::string bad = get(1, {{"x-evil", "a\r\nb"}, {"x-more", "and so on"}});
+  for (std::size_t cut = 1; cut < bad.size(); ++cut) {
+    Endpoint server;
+    server.greet();
+    EXPECT_TRUE(server.take(bad.substr(0, cut))) << cut;
+    EXPECT_TRUE(server.take(bad.substr(cut))) << cut;
+    (void)server.events();
+    EXPECT_TRUE(server.take(get(3))) << cut << ": " << server.session.failure();
+    EXPECT_THAT(server.events(), HasSubstr("request 3 GET /")) << cut;
+  }
+  Endpoint bytewise;
+  bytewise.greet();
+  for (const char byte : bad) EXPECT_TRUE(bytewise.take({&byte, 1}));
+  EXPECT_TRUE(bytewise.take(get(3))) << bytewise.session.failure();
+  EXPECT_THAT(bytewise.events(), HasSubstr("request 3 GET /"));
+  const std::string section = wire::section(request_with({{"x-evil", "a\r\nb"}, {"x-more", "on"}}));
+  for (std::size_t cut = 1; cut < section.size(); ++cut) {
+    Endpoint server;
+    server.greet();
+    const std::string first =
+        wire::frame(wire::kHeaders, wire::kEndStream, 1, section.substr(0, cut));
+    const std::string rest =
+        wire::frame(wire::kContinuation, wire::kEndHeaders, 1, section.substr(cut));
+    for (const std::string& each : {first, rest}) EXPECT_TRUE(server.take(each)) << cut;
+    (void)server.events();
+    EXPECT_TRUE(server.take(get(3))) << cut << ": " << server.session.failure();
+    EXPECT_THAT(server.events(), HasSubstr("request 3 GET /")) << cut;
+  }
+}
+
 }  // namespace
 }  // namespace sluice::h2

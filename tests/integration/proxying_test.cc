@@ -233,7 +233,9 @@ TEST_F(ProxyingTest, WhatAClientSaysOfItsOriginIsReplaced) {
     EXPECT_EQ(seen.all("X-Forwarded-For"), std::vector<std::string>{"127.0.0.1"});
     EXPECT_EQ(seen.all("X-Forwarded-Proto"), std::vector<std::string>{tls ? "https" : "http"});
     EXPECT_EQ(seen.all("X-Forwarded-Host"), std::vector<std::string>{"localhost"});
-    EXPECT_FALSE(seen.has("Forwarded"));
+    EXPECT_EQ(seen.all("Forwarded"),
+              std::vector<std::string>{std::string("for=127.0.0.1;host=\"localhost\";proto=") +
+                                       (tls ? "https" : "http")});
     EXPECT_EQ(seen.all("Via"), std::vector<std::string>{"1.1 sluice"});
     ASSERT_EQ(seen.count("X-Request-Id"), 1u);
     EXPECT_NE(seen.get("X-Request-Id"), "mine");

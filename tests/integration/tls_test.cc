@@ -12,7 +12,8 @@ class TlsTest : public SluiceTest {};
 
 TEST_F(TlsTest, SpeaksTls13WithX25519AndAlpn) {
   start();
-  auto client = connect_tls({.alpn = {"h2", "http/1.1"}});
+  EXPECT_EQ(connect_tls({.alpn = {"h2", "http/1.1"}})->tls_alpn(), "h2");
+  auto client = connect_tls({.alpn = {"http/1.1"}});
   EXPECT_EQ(client->tls_version(), TLS1_3_VERSION);
   EXPECT_EQ(client->tls_group(), "X25519");
   EXPECT_EQ(client->tls_alpn(), "http/1.1");
