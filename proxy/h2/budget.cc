@@ -135,7 +135,9 @@ void Budget::on_data_taken(std::size_t bytes) {
 void Budget::on_data_sent(std::size_t bytes) {
   const double updates = kWindowUpdatesPerData + static_cast<double>(bytes / kBytesPerWindowUpdate);
   earn(control_, 1);
-  earn(window_updates_, updates);
+  // They come after the data that they are for, and often many at once: that much is to the good.
+  window_updates_.spent = std::max(-static_cast<double>(limits_.window_updates),
+                                   window_updates_.spent - updates);
   earn(useless_frames_, updates + 1);
   earn(useless_bytes_, (updates + 1) * kBytesPerAnsweringFrame);
 }

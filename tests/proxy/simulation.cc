@@ -245,7 +245,7 @@ void Simulation::check_response(const Asked& asked, const SimpleMessage& respons
     // The proxy's own answers to what broke behind it.
     const bool own = status == "HTTP/1.1 502" || status == "HTTP/1.1 503" ||
                      status == "HTTP/1.1 504" || status == "HTTP/1.1 408";
-    if (!may_break() || !own) fail("unexpected status: " + response.start_line);
+    if (!may_break() || !own) fail("unexpected status: " + response.start_line + ", " + response.body);
     return;
   }
   if (response.field("x-method") != asked.method) fail("answer to another request");
