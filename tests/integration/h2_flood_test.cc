@@ -266,7 +266,7 @@ TEST_F(H2FloodTest, WindowsHeldAtZeroAreTimedOutAndHoldLittle) {
   for (int i = 0; i < 50; ++i) streams.push_back(client->begin({.target = "/bytes/10000000"}));
   ASSERT_TRUE(client->send(""));
   ASSERT_TRUE(client->wait_for_head(streams.back()));
-  EXPECT_LT(sluice_->memory().rss_kib, memory + (kSanitized ? 131'072 : 32'768));
+  EXPECT_LT(sluice_->memory().rss_kib, memory + (kSanitized ? 262'144 : 32'768));
   for (const std::uint32_t stream : streams) {
     const harness::H2Response response = client->finish(stream);
     EXPECT_NE(response.outcome, Outcome::timed_out) << "it is still there";
