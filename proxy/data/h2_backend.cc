@@ -106,26 +106,18 @@ void H2Backend::on_data(Bytes bytes) {
 }
 
 void H2Backend::on_end(bool) {
-  switch (state_) {
-    case State::connecting:
-      fail_connect(Kind::connect_failed, "The server closed the connection before it was set up.");
-      break;
-    case State::open:
-      lose(Kind::closed, {});
-      break;
-    case State::ending:
-      terminate();
-      break;
-    case State::closing:
-      break;
-  }
+  on_gone(Kind::connect_failed, "The server closed the connection before it was set up.");
 }
 
 void H2Backend::on_failure(Transport::Failure failure) {
+  on_gone(connect_failure_kind(failure, transport_.tls_failure()), transport_.tls_failure());
+}
+
+// Nothing more comes from the server. `kind` and `detail`: what that is while connecting.
+void H2Backend::on_gone(Kind kind, std::string_view detail) {
   switch (state_) {
     case State::connecting:
-      fail_connect(connect_failure_kind(failure, transport_.tls_failure()),
-                   transport_.tls_failure());
+      fail_connect(kind, detail);
       break;
     case State::open:
       lose(Kind::closed, {});

@@ -130,6 +130,7 @@ class H2Backend final : public io::Retired,
   void rest();
   bool wanted() const;
   void fail_session();
+  void on_gone(BackendFailure::Kind kind, std::string_view detail);
   void fail_connect(BackendFailure::Kind kind, std::string_view detail);
   void lose(BackendFailure::Kind kind, std::string_view detail);
   void fail_held(const BackendFailure& failure);
