@@ -118,6 +118,18 @@ bool H2Client::send(std::string_view bytes) {
   return wait_until([&] { return output_.empty(); });
 }
 
+bool H2Client::send_in_pieces(std::string_view bytes, std::size_t piece) {
+  SLUICE_CHECK(piece > 0 && !in_pieces_);
+  bool taken = send({});  // what was queued before is out
+  in_pieces_ = true;
+  for (; taken && !bytes.empty(); bytes.remove_prefix(std::min(piece, bytes.size()))) {
+    taken = send(bytes.substr(0, piece));
+  }
+  in_pieces_ = false;
+  output_ += std::exchange(unsaid_, {});
+  return taken;
+}
+
 bool H2Client::wait_until(const std::function<bool()>& condition) {
   return wait_until(condition, Deadline(options_.patience));
 }
@@ -132,7 +144,7 @@ bool H2Client::wait_until(const std::function<bool()>& condition, Deadline deadl
 
 bool H2Client::step(Deadline deadline) {
   if (ending_ != Ending::open) return false;
-  queue_bodies();
+  if (!in_pieces_) queue_bodies();
   if (!output_.empty()) {
     const auto moved = transport_.write(std::string_view(output_).substr(output_sent_));
     output_sent_ += moved.bytes;
@@ -231,7 +243,7 @@ void H2Client::on_frame(const h2::Frame& frame) {
       return fail("PUSH_PROMISE, which was disabled");
     case h2::kPing:
       if ((frame.flags & h2::kAck) == 0 && options_.answers) {
-        output_ += h2::frame(h2::kPing, h2::kAck, 0, frame.payload);
+        say(h2::frame(h2::kPing, h2::kAck, 0, frame.payload));
       }
       return;
     case h2::kGoAway:
@@ -272,7 +284,7 @@ void H2Client::on_settings(const h2::Frame& frame) {
     }
     if (name == h2::kMaxFrameSize) frame_max_ = value;
   }
-  if (options_.answers) output_ += h2::frame(h2::kSettings, h2::kAck, 0);
+  if (options_.answers) say(h2::frame(h2::kSettings, h2::kAck, 0));
 }
 
 void H2Client::on_section(std::uint32_t id, const std::string& section, bool end) {
@@ -327,11 +339,11 @@ void H2Client::on_section(std::uint32_t id, const std::string& section, bool end
 void H2Client::on_data(const h2::Frame& frame) {
   if (options_.opens_windows && !frame.payload.empty()) {
     const auto bytes = static_cast<std::uint32_t>(frame.payload.size());
-    output_ += h2::window_update(0, bytes);
+    say(h2::window_update(0, bytes));
     auto found = streams_.find(frame.stream);
     if (found != streams_.end() && !found->second.closed && !found->second.window_held &&
         (frame.flags & h2::kEndStream) == 0) {
-      output_ += h2::window_update(frame.stream, bytes);
+      say(h2::window_update(frame.stream, bytes));
     }
   }
   auto found = streams_.find(frame.stream);

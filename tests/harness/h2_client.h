@@ -67,6 +67,10 @@ class H2Client {
   // Sends them all, and takes in what comes meanwhile. False: the connection is over, or the peer
   // takes nothing for too long.
   bool send(std::string_view bytes);
+  // The same in pieces of that size, each a write of its own. What the client says of itself
+  // (acknowledgements, window updates, bodies) waits behind the last one: it would stand in the
+  // middle of a frame.
+  bool send_in_pieces(std::string_view bytes, std::size_t piece);
   // Sends what is queued and takes in what comes, until the condition is true. False: it isn't
   // when the deadline comes, or when the connection has ended.
   bool wait_until(const std::function<bool()>& condition, Deadline deadline);
@@ -136,6 +140,8 @@ class H2Client {
 
   H2Client(ByteStream transport, Options options);
   std::expected<void, std::string> shake_hands();
+  // A frame of our own making, not the test's: never between the pieces of one.
+  void say(std::string_view frame) { (in_pieces_ ? unsaid_ : output_) += frame; }
   void queue_bodies();
   void queue_body(std::uint32_t id, Stream& stream);
   bool read_some();
@@ -154,6 +160,8 @@ class H2Client {
   h2::SectionDecoder decoder_;
   std::string output_;
   std::size_t output_sent_ = 0;
+  bool in_pieces_ = false;  // within send_in_pieces()
+  std::string unsaid_;      // what waits for its end; empty otherwise
   std::map<std::uint32_t, Stream> streams_;
   std::uint32_t next_stream_ = 1;
   std::int64_t connection_window_ = 65'535;

@@ -4,7 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <future>
+
 #include "tests/harness/h2_origin_answers.h"
+#include "tests/harness/raw_origin.h"
 #include "tests/harness/strict_h2_origin.h"
 
 namespace sluice::harness {
@@ -162,6 +165,46 @@ TEST_P(H2ClientTest, GarbageIsGarbage) {
   }
   auto client = connect();
   EXPECT_EQ(client->get("/garbage/upper-case-name").outcome, Outcome::malformed);
+}
+
+TEST_P(H2ClientTest, RequestsInPiecesAreWholeToTheOrigin) {
+  for (std::size_t piece = 1; piece < 12; piece += 5) {
+    auto client = connect();  // whose SETTINGS are still to be acknowledged
+    const std::uint32_t stream = client->take_stream();
+    ASSERT_TRUE(client->send_in_pieces(
+        h2::headers(stream, H2Client::request_fields({.method = "POST", .target = "/echo"}),
+                    false) +
+            h2::data(stream, "hello", true),
+        piece));
+    EXPECT_EQ(client->finish(stream).body, "hello") << piece;
+    EXPECT_EQ(client->get("/").status, 200) << piece;
+  }
+}
+
+TEST(H2ClientPiecesTest, ItsOwnFramesWaitBehindTheLastPiece) {
+  // More than the sockets between them hold: the last piece goes only once the origin reads, and
+  // the origin has asked for its answers before it does.
+  const std::string bytes = pattern(24'000'000);
+  std::promise<std::string> seen;
+  RawOrigin origin([&](RawConnection& connection) {
+    connection.write(h2::settings({}) + h2::frame(h2::kPing, 0, 0, "12345678") +
+                     h2::data(1, "five!"));
+    seen.set_value(connection.read_to_end());
+  });
+  auto client = H2Client::connect(Endpoint::parse(origin.address()));
+  ASSERT_TRUE(client) << client.error();
+  ASSERT_TRUE((*client)->send_in_pieces(bytes, 50'000));
+  EXPECT_EQ((*client)->frames(h2::kSettings), 1u);
+  EXPECT_EQ((*client)->frames(h2::kPing), 1u);
+  EXPECT_EQ((*client)->frames(h2::kData), 1u);
+  ASSERT_TRUE((*client)->send({}));
+  (*client)->finish_sending();
+  const std::string all = seen.get_future().get();
+  const std::size_t at = all.find(bytes);
+  ASSERT_NE(at, std::string::npos) << "something stands between the pieces";
+  EXPECT_EQ(all.substr(at + bytes.size()), h2::frame(h2::kSettings, h2::kAck, 0) +
+                                               h2::frame(h2::kPing, h2::kAck, 0, "12345678") +
+                                               h2::window_update(0, 5));
 }
 
 INSTANTIATE_TEST_SUITE_P(Transport, H2ClientTest, testing::Bool(),
