@@ -21,6 +21,9 @@
 //               └────────── another server ────────────┘
 //   (none, and waiting(): until the server's connections have room; then chooses anew if the
 //   revision in force is another, or the server is out)
+//
+// exchange.cc has its life and its own answers, exchange_attempt.cc the choice of servers and what
+// follows a failure, exchange_forward.cc the bytes both ways, exchange_time.cc every deadline.
 #pragma once
 
 #include <cstdint>
