@@ -109,10 +109,10 @@ Answer answer_shift(const Call& call, const routing::RouteState& route) {
   if (!command) return std::move(command.error());
   auto if_match = check_if_match(call.request, route.revision, "Route " + call.names[0]);
   if (!if_match) return std::move(if_match.error());
-  command->action = Shift{{.route = call.names[0],
-                           .weights = std::move(parameters->weights),
-                           .whole = call.request.method == "PUT",
-                           .if_match = *if_match}};
+  routing::StatedSplit stated{.weights = std::move(parameters->weights),
+                              .whole = call.request.method == "PUT"};
+  command->action = Change{{.kind = routing::RevisionKind::shift,
+                            .routes = {{call.names[0], std::move(stated), *if_match}}}};
   return std::move(*command);
 }
 
@@ -139,7 +139,8 @@ Answer answer_switch(const Call& call) {
   }
   auto if_match = check_if_match(call.request, route->revision, "Route " + call.names[0]);
   if (!if_match) return std::move(if_match.error());
-  command->action = Switch{.route = call.names[0], .to = *to, .if_match = *if_match};
+  command->action = Change{{.kind = routing::RevisionKind::switch_to,
+                            .routes = {{call.names[0], routing::SwitchTo{*to}, *if_match}}}};
   return std::move(*command);
 }
 

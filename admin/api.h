@@ -62,13 +62,8 @@ struct Reply {
 
 enum class Format : std::uint8_t { json, text };
 
-struct Shift {
-  routing::SplitRequest split;
-};
-struct Switch {
-  std::string route;
-  std::string to;
-  std::optional<routing::RevisionNumber> if_match;
+struct Change {
+  routing::Transaction transaction;
 };
 struct Drain {
   routing::ServerKey server;  // exists
@@ -77,7 +72,7 @@ struct Drain {
   std::optional<Duration> wait;
 };
 struct Command {
-  std::variant<Shift, Switch, Drain> action;
+  std::variant<Change, Drain> action;
   routing::Origin origin;
   Format format = Format::json;
 };

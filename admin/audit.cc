@@ -12,11 +12,11 @@ void write_revision(JsonWriter& json, const routing::Revision& revision) {
   if (!revision.origin.author.empty()) json.key("author").value(revision.origin.author);
   if (!revision.origin.reason.empty()) json.key("reason").value(revision.origin.reason);
   json.key("changes").begin_array();
-  for (const routing::WeightChange& change : revision.weights) {
+  for (const routing::RouteChange& change : revision.routes) {
     json.begin_object();
     json.key("route").value(change.route);
-    write_split(json.key("before"), change.before);
-    write_split(json.key("after"), change.after);
+    write_split(json.key("before"), change.before.split);
+    write_split(json.key("after"), change.after.split);
     json.end_object();
   }
   for (const routing::DrainChange& change : revision.drains) {

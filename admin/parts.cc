@@ -36,7 +36,7 @@ bool is_in_force(const View& view, std::string_view route) {
   if (state == nullptr || view.adoptions.empty()) return false;
   return std::ranges::all_of(view.adoptions, [&](const Adoption& adoption) {
     const auto found = adoption.weights.find(route);
-    return found != adoption.weights.end() && found->second == state->weights;
+    return found != adoption.weights.end() && found->second == state->setting.split;
   });
 }
 
@@ -46,7 +46,7 @@ void write_in_force(JsonWriter& json, const View& view, std::string_view route) 
   json.key("everywhere").value(everywhere);
   json.key("workers").value(view.process.workers);
   if (everywhere) {
-    write_split(json.key("weights"), view.state.route(route)->weights);
+    write_split(json.key("weights"), view.state.route(route)->setting.split);
   } else {
     json.key("by_worker").begin_array();
     for (const Adoption& adoption : view.adoptions) {

@@ -46,7 +46,7 @@ void write_observed(JsonWriter& json, const View& view, std::string_view route) 
 void write_route(JsonWriter& json, const View& view, std::string_view name,
                  const routing::RouteState& route) {
   json.key("revision").value(route.revision);
-  write_split(json.key("weights"), route.weights);
+  write_split(json.key("weights"), route.setting.split);
   write_in_force(json.key("in_force"), view, name);
   write_observed(json.key("observed"), view, name);
 }
@@ -82,7 +82,7 @@ std::string in_force_text(const View& view, std::string_view route, std::string_
 
 void add_rows(Table& table, const View& view, const std::string& name,
               const routing::RouteState& route) {
-  for (const conf::WeightedBackend& share : route.weights) {
+  for (const conf::WeightedBackend& share : route.setting.split) {
     table.add({name, share.backend, share.weight.to_string(),
                in_force_text(view, name, share.backend),
                percent(view, name, share.backend, &ObservedRoute::last_requests),

@@ -12,10 +12,9 @@ namespace sluice::admin {
 namespace {
 
 const std::string& route_of(const Command& command) {
-  if (const auto* shift = std::get_if<Shift>(&command.action)) return shift->split.route;
-  const auto* switch_to = std::get_if<Switch>(&command.action);
-  SLUICE_CHECK(switch_to != nullptr);
-  return switch_to->route;
+  const auto* change = std::get_if<Change>(&command.action);
+  SLUICE_CHECK(change != nullptr);
+  return change->transaction.routes.front().route;
 }
 
 const Drain& drain_of(const Command& command) {
@@ -72,8 +71,28 @@ std::string_view code_of(routing::PlanError::Kind kind) {
       return "unknown_server";
     case Kind::bad_split:
       return "bad_split";
+    case Kind::unknown_revision:
+      return "unknown_revision";
+    case Kind::unknown_lease:
+      return "unknown_lease";
+    case Kind::bad_server:
+      return "bad_server";
     case Kind::stale:
       return "stale";
+    case Kind::if_match_required:
+      return "if_match_required";
+    case Kind::backend_gone:
+      return "backend_gone";
+    case Kind::nothing_before:
+      return "nothing_before";
+    case Kind::no_healthy_server:
+      return "no_healthy_server";
+    case Kind::not_drained:
+      return "not_drained";
+    case Kind::last_server:
+      return "last_server";
+    case Kind::server_exists:
+      return "server_exists";
   }
   return "bad_split";
 }
@@ -83,13 +102,25 @@ int status_of(const Command& command, routing::PlanError::Kind kind) {
   switch (kind) {
     case Kind::unknown_route:
     case Kind::unknown_server:
+    case Kind::unknown_revision:
+    case Kind::unknown_lease:
       return 404;
     case Kind::unknown_backend:  // a drain's is in the path, a split's in the body
-      return std::holds_alternative<Drain>(command.action) ? 404 : 422;
+      return std::holds_alternative<Change>(command.action) ? 422 : 404;
     case Kind::bad_split:
+    case Kind::bad_server:
       return 422;
     case Kind::stale:
       return 412;
+    case Kind::if_match_required:
+      return 428;
+    case Kind::backend_gone:
+    case Kind::nothing_before:
+    case Kind::no_healthy_server:
+    case Kind::not_drained:
+    case Kind::last_server:
+    case Kind::server_exists:
+      return 409;
   }
   return 422;
 }
@@ -115,8 +146,8 @@ void write_drain(JsonWriter& json, const ServerView& server) {
 
 Reply render_plan_error(const View& view, const Command& command, const routing::PlanError& error) {
   Reply reply = problem(status_of(command, error.kind), code_of(error.kind), error.message);
-  if (error.kind == routing::PlanError::Kind::stale) {
-    if (const routing::RouteState* route = view.state.route(route_of(command)))
+  if (!error.route.empty()) {
+    if (const routing::RouteState* route = view.state.route(error.route))
       reply.fields.emplace_back("ETag", etag(route->revision));
   }
   return reply;
@@ -126,14 +157,15 @@ Reply render_noop(const View& view, const Command& command) {
   const std::string& name = route_of(command);
   const routing::RouteState* route = view.state.route(name);
   if (route == nullptr) return gone("unknown_route", "Route " + name);
-  return render_split(view, command, name, route->revision, route->weights, nullptr);
+  return render_split(view, command, name, route->revision, route->setting.split, nullptr);
 }
 
 Reply render_shift_done(const View& view, const Command& command,
                         const routing::Revision& revision) {
-  SLUICE_CHECK(revision.weights.size() == 1);
-  const routing::WeightChange& change = revision.weights.front();
-  return render_split(view, command, change.route, revision.number, change.after, &change.before);
+  SLUICE_CHECK(revision.routes.size() == 1);
+  const routing::RouteChange& change = revision.routes.front();
+  return render_split(view, command, change.route, revision.number, change.after.split,
+                      &change.before.split);
 }
 
 Reply render_drain(const View& view, const Command& command, bool changed) {

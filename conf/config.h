@@ -94,6 +94,7 @@ struct HealthCheck {
 struct Server {
   std::string name;  // as given, or the address's text
   Address address;
+  Decimal weight{1, 0};  // against the others of its backend
   bool operator==(const Server&) const = default;
 };
 
@@ -115,9 +116,13 @@ struct Backend {
   ProxyProtocol send_proxy_protocol = ProxyProtocol::off;  // not with HTTP/2
 };
 
+// What a backend of a split is for: all requests, those whose key it has already, or none.
+enum class ShareState : std::uint8_t { active, sticky_only, off };
+
 struct WeightedBackend {
   std::string backend;
   Decimal weight;
+  ShareState state = ShareState::active;
   bool operator==(const WeightedBackend&) const = default;
 };
 
@@ -128,6 +133,7 @@ struct Route {
   std::vector<WeightedBackend> split;
   std::vector<std::string> upgrades = {"websocket"};  // protocols that clients may switch to
   bool allow_connect = false;                         // CONNECT, forwarded to the backend's server
+  bool require_if_match = false;                      // a change of its split must state If-Match
   Timeouts timeouts;  // the file's, with what the route says in their place
   Limits limits;      // likewise; a route has no say in what is decided before it is known
 };

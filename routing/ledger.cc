@@ -129,13 +129,13 @@ std::uint32_t ledger_chain_start() {
   return crc32c(as_bytes(kLedgerHeader));
 }
 
-std::expected<EncodedRecord, std::string> encode_record(const Revision& revision,
-                                                        std::uint32_t chain) {
-  const std::string body = encode_body(revision);
+namespace {
+
+std::expected<EncodedRecord, std::string> encode(const std::string& body, RevisionNumber number,
+                                                 std::uint32_t chain) {
   if (body.size() > kLedgerRecordBytesMax) {
-    return std::unexpected("the record of revision " + std::to_string(revision.number) +
-                           " would be " + std::to_string(body.size()) +
-                           " bytes long: the ledger takes at most " +
+    return std::unexpected("the record of revision " + std::to_string(number) + " would be " +
+                           std::to_string(body.size()) + " bytes long: the ledger takes at most " +
                            std::to_string(kLedgerRecordBytesMax));
   }
   const std::string covered = std::to_string(body.size()) + ' ' + body;
@@ -143,6 +143,36 @@ std::expected<EncodedRecord, std::string> encode_record(const Revision& revision
   record.chain = crc32c(as_bytes(covered), chain);
   record.text = hex(record.chain) + ' ' + covered + '\n';
   return record;
+}
+
+}  // namespace
+
+std::expected<EncodedRecord, std::string> encode_record(const Revision& revision,
+                                                        std::uint32_t chain) {
+  return encode(encode_body(revision), revision.number, chain);
+}
+
+std::expected<EncodedRecord, std::string> encode_checkpoint(const StateImage& image,
+                                                            std::uint32_t chain) {
+  return encode(encode_body(image), image.revision, chain);
+}
+
+std::expected<EncodedRecord, std::string> encode_ledger(const StateImage& base,
+                                                        const std::vector<Revision>& revisions) {
+  EncodedRecord all{std::string(kLedgerHeader), ledger_chain_start()};
+  const auto add = [&all](std::expected<EncodedRecord, std::string> record) {
+    if (!record) return record;
+    all.text += record->text;
+    all.chain = record->chain;
+    return record;
+  };
+  if (base.revision != 0) {
+    if (auto added = add(encode_checkpoint(base, all.chain)); !added) return added;
+  }
+  for (const Revision& revision : revisions) {
+    if (auto added = add(encode_record(revision, all.chain)); !added) return added;
+  }
+  return all;
 }
 
 std::expected<LedgerContents, LedgerDamage> read_ledger(std::string_view file) {
@@ -168,8 +198,19 @@ std::expected<LedgerContents, LedgerDamage> read_ledger(std::string_view file) {
       contents.torn_bytes = rest.size();
       break;
     }
-    std::expected<Revision, std::string> revision = decode_body(frame.body);
-    if (!revision) return damage(revision.error());
+    std::expected<RecordBody, std::string> body = decode_body(frame.body);
+    if (!body) return damage(body.error());
+    if (auto* checkpoint = std::get_if<StateImage>(&*body)) {
+      if (contents.good_bytes != kLedgerHeader.size() || checkpoint->revision == 0) {
+        return damage("it is a checkpoint, which only the first record may be");
+      }
+      last = checkpoint->revision;
+      contents.base = std::move(*checkpoint);
+      contents.chain = frame.crc;
+      contents.good_bytes += frame.bytes;
+      continue;
+    }
+    auto* revision = std::get_if<Revision>(&*body);
     if (revision->parent != last || revision->number <= last) {
       return damage("it is revision " + std::to_string(revision->number) + " with the parent " +
                     std::to_string(revision->parent) + ": its parent must be " +

@@ -1,13 +1,14 @@
 // The ledger's bytes: one record per revision, appended, each with its own checksum, readable with
 // a pager. Pure; proxy/ledger_file.h does the file's I/O.
 //
-//   file   = header record*
+//   file   = header [checkpoint] record*
 //   header = "sluice-ledger 1" LF
 //   record = crc32c SP length SP body LF
 //
 // crc32c: 8 lower-case hex digits over `length SP body`, seeded with the previous record's crc32c
 // (the header's for the first), so a record can't be lost, repeated or moved unseen. length:
-// decimal bytes of body. body: a JSON object without raw line feeds.
+// decimal bytes of body. body: a JSON object without raw line feeds. A checkpoint is a record that
+// holds a whole state: what came before it is no longer in the file.
 #pragma once
 
 #include <cstddef>
@@ -19,6 +20,7 @@
 #include <vector>
 
 #include "routing/revision.h"
+#include "routing/state.h"
 
 namespace sluice::routing {
 
@@ -37,9 +39,18 @@ struct EncodedRecord {
 // UTF-8 is kept with U+FFFD in place of what is wrong. Never throws.
 std::expected<EncodedRecord, std::string> encode_record(const Revision& revision,
                                                         std::uint32_t chain);
+std::expected<EncodedRecord, std::string> encode_checkpoint(const StateImage& image,
+                                                            std::uint32_t chain);
+// A whole file: header, a checkpoint of `base` unless it is that of no revision, `revisions`.
+std::expected<EncodedRecord, std::string> encode_ledger(const StateImage& base,
+                                                        const std::vector<Revision>& revisions);
 
 struct LedgerContents {
+  StateImage base;  // of the checkpoint; of no revision where there is none
   std::vector<Revision> revisions;
+  RevisionNumber last() const {
+    return revisions.empty() ? base.revision : revisions.back().number;
+  }
   std::uint32_t chain = 0;
   std::size_t good_bytes = 0;  // the file is right up to here
   // A torn tail: what follows good_bytes is the beginning of one record that was never

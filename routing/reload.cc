@@ -47,23 +47,24 @@ std::optional<std::string> why_refused(const conf::Route& route,
 }
 
 std::string set_by(const RouteState& route) {
-  return to_text(route.weights) + ", set by revision " + std::to_string(route.revision);
+  return to_text(route.setting.split) + ", set by revision " + std::to_string(route.revision);
 }
 
 // What the file does to one route that is known already.
 struct RouteReload {
-  std::optional<WeightChange> change;
+  std::optional<RouteChange> change;
   std::optional<std::string> conflict;
 };
 
 RouteReload reload_route(const conf::Route& route, const RouteState& known) {
   RouteReload reload;
   const bool text_changed = !same_weights(route.split, known.file_split);
-  const bool fits = same_backends(route.split, known.weights) && !why_unfit(known.weights);
+  const bool fits =
+      same_backends(route.split, known.setting.split) && !why_unfit(known.setting.split);
   const bool file_wins = text_changed || !fits;
-  const bool set_through_api = !same_weights(known.weights, known.file_split);
+  const bool set_through_api = !same_weights(known.setting.split, known.file_split);
 
-  if (file_wins && set_through_api && !same_weights(route.split, known.weights)) {
+  if (file_wins && set_through_api && !same_weights(route.split, known.setting.split)) {
     const std::string why = text_changed
                                 ? "its split in the file changed from " +
                                       to_text(known.file_split) + " to " + to_text(route.split)
@@ -71,9 +72,11 @@ RouteReload reload_route(const conf::Route& route, const RouteState& known) {
     reload.conflict =
         "route " + in_quotes(route.name) + ": " + why + ", which replaces " + set_by(known);
   }
-  Split after = file_wins ? route.split : in_order_of(route.split, known.weights);
-  if (after != known.weights || route.split != known.file_split) {
-    reload.change = {route.name, known.weights, std::move(after), route.split};
+  Split after = file_wins ? route.split : in_order_of(route.split, known.setting.split);
+  if (after != known.setting.split || route.split != known.file_split) {
+    RouteSetting setting = known.setting;
+    setting.split = std::move(after);
+    reload.change = {route.name, known.setting, std::move(setting), route.split};
   }
   return reload;
 }
@@ -105,30 +108,36 @@ State::ReloadPlan State::plan_reload(const conf::Config& config, WallTime now) c
     }
     const RouteState* known = this->route(route.name);
     if (known == nullptr) {
-      revision.weights.push_back({route.name, {}, route.split, route.split});
+      revision.routes.push_back({route.name, {}, {route.split, {}}, route.split});
       continue;
     }
     RouteReload reload = reload_route(route, *known);
-    if (reload.change) revision.weights.push_back(std::move(*reload.change));
+    if (reload.change) revision.routes.push_back(std::move(*reload.change));
     if (reload.conflict) plan.conflicts.push_back(std::move(*reload.conflict));
   }
-  for (const auto& [name, known] : routes_) {
+  for (const auto& [name, known] : image_.routes) {
     if (in_file.contains(name)) continue;
-    revision.weights.push_back({name, known.weights, {}, {}});
-    if (!same_weights(known.weights, known.file_split)) {
+    revision.routes.push_back({name, known.setting, {}, {}});
+    if (!same_weights(known.setting.split, known.file_split)) {
       plan.conflicts.push_back("route " + in_quotes(name) +
                                ": it is no longer in the file (where it was " +
                                to_text(known.file_split) + "), which forgets " + set_by(known));
     }
   }
   const std::set<ServerKey> servers = servers_of(config);
-  for (const auto& [server, drain] : drains_) {
-    if (drain.first && !servers.contains(server)) revision.drains.push_back({server, true, false});
+  reload_members(config, revision, plan.conflicts);
+  for (const auto& [server, drain] : image_.drains) {
+    const auto changed = std::ranges::find(revision.members, server, &MembershipChange::server);
+    const bool added = membership(server).added && changed == revision.members.end();
+    if (drain.draining && !added && !servers.contains(server)) {
+      revision.drains.push_back({server, true, false});
+    }
   }
 
   if (!plan.errors.empty()) {
     plan.conflicts.clear();
-  } else if (!revision.weights.empty() || !revision.drains.empty()) {
+  } else if (!revision.routes.empty() || !revision.drains.empty() || !revision.members.empty()) {
+    revision.conflicts = plan.conflicts;
     plan.revision = std::move(revision);
   }
   return plan;

@@ -17,7 +17,9 @@ std::vector<std::string> names(const Split& split) {
 
 Schedule make_schedule(const Split& split) {
   std::vector<Decimal> weights;
-  for (const conf::WeightedBackend& share : split) weights.push_back(share.weight);
+  for (const conf::WeightedBackend& share : split) {
+    weights.push_back(share.state == conf::ShareState::active ? share.weight : Decimal{});
+  }
   return Schedule(to_common_units(weights));
 }
 
@@ -118,7 +120,7 @@ SnapshotRoute Registry::build_route(
     const std::map<std::string, std::size_t, std::less<>>& backends) {
   const RouteState* wanted = state.route(route.name);
   SLUICE_CHECK(wanted != nullptr);  // the state has taken this configuration over
-  const Split& split = wanted->weights;
+  const Split& split = wanted->setting.split;
 
   auto entry = routes_.find(route.name);
   if (entry == routes_.end()) {

@@ -39,6 +39,9 @@ std::string to_text(const Split& split) {
   for (const conf::WeightedBackend& share : split) {
     if (!text.empty()) text += ", ";
     text += share.backend + '=' + share.weight.to_string();
+    if (share.state != conf::ShareState::active) {
+      text += " (" + std::string(to_string(share.state)) + ')';
+    }
   }
   return text;
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "admin/audit.h"
+#include "admin/plan.h"
 #include "admin/render.h"
 #include "proxy/control/caller.h"
 #include "proxy/control/event_log.h"
@@ -31,30 +32,6 @@ std::optional<std::string> field(const http::Fields& fields, std::string_view na
   bool found = false;
   std::string all = joined(fields, name, found);
   return found ? std::optional(std::move(all)) : std::nullopt;
-}
-
-// True for a revision that would write down what is so already.
-bool changes_nothing(const Revision& revision) {
-  for (const routing::WeightChange& change : revision.weights) {
-    if (change.before != change.after) return false;
-  }
-  for (const routing::DrainChange& change : revision.drains) {
-    if (change.before != change.after) return false;
-  }
-  return true;
-}
-
-std::expected<Revision, routing::PlanError> plan(const admin::Command& command,
-                                                 const conf::Config& config,
-                                                 const routing::State& state, WallTime now) {
-  if (const auto* shift = std::get_if<admin::Shift>(&command.action)) {
-    return state.plan_shift(shift->split, command.origin, now);
-  }
-  if (const auto* to = std::get_if<admin::Switch>(&command.action)) {
-    return state.plan_switch(to->route, to->to, to->if_match, command.origin, now);
-  }
-  const auto& drain = std::get<admin::Drain>(command.action);
-  return state.plan_drain(config, drain.server, drain.draining, command.origin, now);
 }
 
 }  // namespace
@@ -185,9 +162,9 @@ void AdminEndpoint::run(std::shared_ptr<admin::Request> request, admin::Command 
   parts_.changes.submit(
       [this, shared](const routing::State& state)
           -> std::expected<std::optional<Revision>, routing::PlanError> {
-        auto planned = plan(*shared, *parts_.config, state, parts_.reactor.loop().wall_now());
+        auto planned = admin::plan(*shared, state, facts(), parts_.reactor.loop().wall_now());
         if (!planned) return std::unexpected(std::move(planned.error()));
-        if (changes_nothing(*planned)) return std::nullopt;
+        if (routing::changes_nothing(*planned)) return std::nullopt;
         return std::move(*planned);
       },
       [this, request, shared, answer](const ChangeQueue::Outcome& outcome) {
@@ -228,6 +205,10 @@ void AdminEndpoint::on_outcome(const admin::Request& request, const admin::Comma
   } else {
     reply(request, admin::render_noop(view(), command), answer, nullptr);
   }
+}
+
+routing::Facts AdminEndpoint::facts() const {
+  return {.config = *parts_.config, .history = parts_.history};
 }
 
 bool AdminEndpoint::wait_is_over(const admin::Drain& drain) const {

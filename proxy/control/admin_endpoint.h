@@ -15,6 +15,7 @@
 #include "proxy/control/publisher.h"
 #include "proxy/control/worker_threads.h"
 #include "proxy/data/local_service.h"
+#include "routing/history.h"
 #include "routing/observed.h"
 
 namespace sluice::proxy {
@@ -23,6 +24,7 @@ namespace sluice::proxy {
 struct ControlParts {
   const std::shared_ptr<const conf::Config>& config;
   const routing::State& state;
+  const routing::History& history;
   WorkerThreads& workers;
   Publisher& publisher;
   HealthMonitor& health;
@@ -62,6 +64,7 @@ class AdminEndpoint {
                   const ChangeQueue::Outcome& outcome);
   void reply(const admin::Request& request, const admin::Reply& reply, const Answer& answer,
              const routing::Revision* revision);
+  routing::Facts facts() const;
   bool wait_is_over(const admin::Drain& drain) const;
   void observe();
 

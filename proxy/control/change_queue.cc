@@ -4,9 +4,9 @@
 
 namespace sluice::proxy {
 
-ChangeQueue::ChangeQueue(routing::State& state, LedgerFile& ledger, Background& background,
+ChangeQueue::ChangeQueue(routing::Book& book, LedgerFile& ledger, Background& background,
                          Publisher& publisher, Publish publish)
-    : state_(state),
+    : book_(book),
       ledger_(ledger),
       background_(background),
       publisher_(publisher),
@@ -30,7 +30,7 @@ void ChangeQueue::next() {
   while (!busy_ && !waiting_.empty()) {
     Change change = std::move(waiting_.front());
     waiting_.pop_front();
-    auto planned = change.plan(state_);
+    auto planned = change.plan(book_.state);
     if (!planned) {
       Outcome outcome;
       outcome.refused = std::move(planned.error());
@@ -64,7 +64,7 @@ void ChangeQueue::write(Change change, routing::Revision revision) {
         stats_.write_time += job->took;
         stats_.bytes = ledger_.bytes();
         if (job->written) {
-          state_.apply(job->revision);
+          book_.add(job->revision);
           publish(std::move(job->change), std::move(job->revision));
         } else {
           ++stats_.failures;

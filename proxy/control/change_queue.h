@@ -13,7 +13,7 @@
 #include "proxy/control/background.h"
 #include "proxy/control/ledger_file.h"
 #include "proxy/control/publisher.h"
-#include "routing/state.h"
+#include "routing/history.h"
 
 namespace sluice::proxy {
 
@@ -43,8 +43,8 @@ class ChangeQueue {
   // Makes and publishes a snapshot of the state as it is now.
   using Publish = std::function<void()>;
 
-  ChangeQueue(routing::State& state, LedgerFile& ledger, Background& background,
-              Publisher& publisher, Publish publish);
+  ChangeQueue(routing::Book& book, LedgerFile& ledger, Background& background, Publisher& publisher,
+              Publish publish);
 
   // Runs once the revision is durable, right before it is published. `changed`: there is one.
   // True asks for publishing in any case.
@@ -65,7 +65,7 @@ class ChangeQueue {
   void write(Change change, routing::Revision revision);
   void publish(Change change, std::optional<routing::Revision> revision);
 
-  routing::State& state_;
+  routing::Book& book_;
   LedgerFile& ledger_;
   Background& background_;
   Publisher& publisher_;

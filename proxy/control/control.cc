@@ -25,7 +25,7 @@ struct Control::Running {
         publisher(reactor.loop(), workers),
         health(reactor),
         listeners(worker_count, ticket_keys),
-        changes(control.state_, *control.ledger_, *background, publisher,
+        changes(control.book_, *control.ledger_, *background, publisher,
                 [&control] { control.publish(); }),
         signals(reactor.loop(), [&control](int signal) { control.on_signal(signal); }),
         ready_timer(io::Timer::calling<&Running::on_ready_timeout>(this)),
@@ -72,7 +72,8 @@ std::expected<std::shared_ptr<AccessLog>, std::string> open_access_log(const con
 
 Control::Control(std::shared_ptr<const conf::Config> config, std::string config_path,
                  OnReady on_ready)
-    : config_(std::move(config)),
+    : file_config_(std::move(config)),
+      config_(file_config_),
       config_path_(std::move(config_path)),
       on_ready_(std::move(on_ready)),
       started_(std::chrono::system_clock::now()) {
@@ -123,15 +124,16 @@ std::expected<void, std::vector<std::string>> Control::start() {
     return std::unexpected(std::vector{taken.error()});
   }
 
-  auto snapshot = running_->registry.build(config_, state_, ++epoch_);
+  take_members_over();
+  auto snapshot = running_->registry.build(config_, book_.state, ++epoch_);
   if (const auto started = running_->workers.start(snapshot, servers_, access_log_); !started) {
     return std::unexpected(std::vector{started.error()});
   }
   running_->publisher.started_with(snapshot);
   running_->health.watch(*snapshot, *servers_);
   running_->endpoint = std::make_unique<AdminEndpoint>(ControlParts{
-      config_, state_, running_->workers, running_->publisher, running_->health, running_->changes,
-      running_->listeners, running_->reactor, own_counters_, started_});
+      config_, book_.state, book_.history, running_->workers, running_->publisher, running_->health,
+      running_->changes, running_->listeners, running_->reactor, own_counters_, started_});
   running_->listeners.commit(std::move(*prepared), running_->workers, running_->reactor,
                              running_->endpoint->admin(), running_->endpoint->read_only());
   running_->reactor.loop().timers().arm(
@@ -144,7 +146,7 @@ std::expected<void, std::string> Control::restore_state() {
   auto opened = LedgerFile::open(config_->runtime.state_directory);
   if (!opened) return std::unexpected(opened.error());
   ledger_ = std::move(opened->file);
-  for (const routing::Revision& revision : opened->revisions) state_.apply(revision);
+  for (const routing::Revision& revision : opened->revisions) book_.add(revision);
   if (opened->torn_bytes > 0) {
     log_event(Level::warning, "ledger_torn_tail_cut",
               {{"bytes", std::to_string(opened->torn_bytes)},
@@ -154,13 +156,13 @@ std::expected<void, std::string> Control::restore_state() {
     log_event(Level::error, "ledger_damaged",
               {{"reason", opened->damage},
                {"meaning", "traffic follows the revisions before the damage; changes are refused"},
-               {"revision", std::to_string(state_.revision())}});
+               {"revision", std::to_string(book_.state.revision())}});
   }
   return {};
 }
 
 std::expected<void, std::string> Control::take_config_over() {
-  const auto plan = state_.plan_reload(*config_, started_);
+  const auto plan = book_.state.plan_reload(*config_, started_);
   if (!plan.errors.empty()) return std::unexpected(plan.errors.front());
   for (const std::string& conflict : plan.conflicts) {
     log_event(Level::warning, "split_conflict", {{"reason", conflict}});
@@ -171,7 +173,7 @@ std::expected<void, std::string> Control::take_config_over() {
     log_event(Level::error, "ledger_write_failed", {{"reason", written.error()}});
     ledger_->owe(*plan.revision);
   }
-  state_.apply(*plan.revision);
+  book_.add(*plan.revision);
   return {};
 }
 
@@ -190,9 +192,19 @@ void Control::become_ready(std::string why) {
 // --- Routing ----------------------------------------------------------------------------------
 
 void Control::publish() {
-  auto snapshot = running_->registry.build(config_, state_, ++epoch_);
+  take_members_over();
+  auto snapshot = running_->registry.build(config_, book_.state, ++epoch_);
   running_->publisher.publish(snapshot, servers_);
   running_->health.watch(*snapshot, *servers_);
+}
+
+void Control::take_members_over() {
+  const bool any = !book_.state.image().members.empty();
+  if (!any && config_ == file_config_) return;
+  config_ =
+      any ? std::make_shared<const conf::Config>(routing::with_members(*file_config_, book_.state))
+          : file_config_;
+  running_->reactor.use_config(config_);
 }
 
 void Control::on_adopted(std::size_t worker, std::uint64_t epoch) {
@@ -294,7 +306,7 @@ void Control::finish_reload(std::shared_ptr<Reload> reload) {
           log_event(Level::warning, "split_conflict", {{"reason", conflict}});
         }
         log_event(outcome.behind.empty() ? Level::info : Level::error, "reloaded",
-                  {{"revision", std::to_string(state_.revision())},
+                  {{"revision", std::to_string(book_.state.revision())},
                    {"workers_behind", std::to_string(outcome.behind.size())}});
         running_->endpoint->count_reload(true);
         end_reload("ready");
@@ -306,9 +318,9 @@ void Control::finish_reload(std::shared_ptr<Reload> reload) {
           log_event(Level::warning, "needs_restart",
                     {{"reason", "workers and state_directory are read at start only"}});
         }
-        config_ = reload->config;
+        file_config_ = reload->config;
+        take_members_over();
         servers_ = reload->servers;
-        running_->reactor.use_config(config_);
         if (shutting_down_) return true;  // no listener is opened on the way out
         running_->listeners.commit(std::move(reload->listeners), running_->workers,
                                    running_->reactor, running_->endpoint->admin(),

@@ -64,9 +64,11 @@ class Control final : private WorkerObserver {
   void begin_shutdown();
   void poll_shutdown();
   void join();
+  void take_members_over();
 
-  std::shared_ptr<const conf::Config> config_;
-  ServerSettingsTablePtr servers_;  // of config_'s backends
+  std::shared_ptr<const conf::Config> file_config_;  // as the file has it
+  std::shared_ptr<const conf::Config> config_;       // with the servers that came or went since
+  ServerSettingsTablePtr servers_;                   // of config_'s backends
   const std::string config_path_;
   const OnReady on_ready_;
   const WallTime started_;
@@ -74,7 +76,7 @@ class Control final : private WorkerObserver {
   admin::WorkerCounters own_counters_;
   ConnectionCount connections_;      // of the workers
   ConnectionCount own_connections_;  // of the admin listeners
-  routing::State state_;
+  routing::Book book_;
   std::uint64_t epoch_ = 0;
   std::unique_ptr<LedgerFile> ledger_;
   std::shared_ptr<AccessLog> access_log_;

@@ -22,13 +22,15 @@ std::string handled(const Request& request) {
   if (const auto* reply = std::get_if<Reply>(&answer)) return outcome(*reply);
   const Command& command = std::get<Command>(answer);
   std::string text;
-  if (const auto* shift = std::get_if<Shift>(&command.action)) {
-    text = "shift " + shift->split.route + (shift->split.whole ? " whole" : " part");
-    for (const auto& [backend, weight] : shift->split.weights) text += " " + backend + "=" + weight;
-    if (shift->split.if_match) text += " if " + std::to_string(*shift->split.if_match);
-  } else if (const auto* change = std::get_if<Switch>(&command.action)) {
-    text = "switch " + change->route + " to " + change->to;
-    if (change->if_match) text += " if " + std::to_string(*change->if_match);
+  if (const auto* change = std::get_if<Change>(&command.action)) {
+    const routing::RouteWish& wish = change->transaction.routes.front();
+    if (const auto* stated = std::get_if<routing::StatedSplit>(&wish.what)) {
+      text = "shift " + wish.route + (stated->whole ? " whole" : " part");
+      for (const auto& [backend, weight] : stated->weights) text += " " + backend + "=" + weight;
+    } else {
+      text = "switch " + wish.route + " to " + std::get<routing::SwitchTo>(wish.what).backend;
+    }
+    if (wish.if_match) text += " if " + std::to_string(*wish.if_match);
   } else {
     const Drain& drain = std::get<Drain>(command.action);
     text = (drain.draining ? "drain " : "resume ") + drain.server.to_string();

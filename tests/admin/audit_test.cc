@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "admin/plan.h"
 #include "tests/admin/node.h"
 #include "tests/admin/replies.h"
 
@@ -18,8 +19,7 @@ TEST(Audit, LinesSayWhoWhatWhenBeforeAndAfter) {
   Request request = make_request("PUT", "/weights/app", "blue=0&green=100&author=ci&reason=go");
   request.caller = {Caller::Transport::loopback_tcp, 1000, "127.0.0.1:50122"};
   const auto command = std::get<Command>(handle(request, node.view()));
-  const auto revision =
-      node.state.plan_shift(std::get<Shift>(command.action).split, command.origin, node.now);
+  const auto revision = plan(command, node.state, node.facts(), node.now);
   ASSERT_TRUE(revision);
   const Reply reply = render_shift_done(node.view(), command, *revision);
   EXPECT_EQ(audit_line(request, reply, &*revision, node.now),

@@ -271,7 +271,9 @@ TEST(Failures, ALedgerThatTakesNothingSaysThatNothingChanged) {
 TEST(Failures, PlanErrorsOfPathsAre404AndOfBodies422) {
   const Node node;
   const Command drain = drain_command(true, seconds(1));
-  const Command shift{.action = Shift{{.route = "app"}}, .origin = {}, .format = Format::json};
+  const Command shift{.action = Change{{.routes = {{"app", routing::StatedSplit{}}}}},
+                      .origin = {},
+                      .format = Format::json};
   using Kind = routing::PlanError::Kind;
   const struct {
     const Command& command;
@@ -286,7 +288,8 @@ TEST(Failures, PlanErrorsOfPathsAre404AndOfBodies422) {
       {drain, Kind::unknown_server, "404 unknown_server"},
   };
   for (const auto& test : cases) {
-    const Reply reply = render_plan_error(node.view(), test.command, {test.kind, "why"});
+    const Reply reply = render_plan_error(
+        node.view(), test.command, {test.kind, "why", test.kind == Kind::stale ? "app" : ""});
     EXPECT_EQ(outcome(reply), test.expected);
     EXPECT_EQ(json_of(reply)["detail"], "why");
     EXPECT_EQ(field(reply, "ETag"), test.kind == Kind::stale ? "\"1\"" : "");

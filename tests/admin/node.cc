@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "admin/plan.h"
 #include "proxy/base/check.h"
 
 namespace sluice::admin::testing {
@@ -36,6 +37,7 @@ Node::Node() {
   const auto plan = state.plan_reload(config, now);
   SLUICE_CHECK(plan.revision.has_value());
   state.apply(*plan.revision);
+  history.add(*plan.revision);
   process = {.version = "0.1.0", .pid = 4242, .uid = 998, .started = now, .workers = 4};
   for (const conf::Backend& backend : config.backends) {
     for (const conf::Server& listed : backend.servers) {
@@ -54,7 +56,7 @@ View Node::view() const {
     view.adoptions = *adoptions;
   } else {
     Adoption all{.epoch = 7, .revision = state.revision(), .workers = {0, 1, 2, 3}};
-    for (const auto& [name, route] : state.routes()) all.weights[name] = route.weights;
+    for (const auto& [name, route] : state.routes()) all.weights[name] = route.setting.split;
     view.adoptions.push_back(std::move(all));
   }
   view.servers = servers;
@@ -83,25 +85,15 @@ Reply Node::call(const Request& request) {
   auto answer = handle(request, view());
   if (auto* reply = std::get_if<Reply>(&answer)) return std::move(*reply);
   const Command& command = std::get<Command>(answer);
-  std::expected<routing::Revision, routing::PlanError> plan;
-  if (const auto* shift = std::get_if<Shift>(&command.action)) {
-    plan = state.plan_shift(shift->split, command.origin, now);
-  } else if (const auto* change = std::get_if<Switch>(&command.action)) {
-    plan = state.plan_switch(change->route, change->to, change->if_match, command.origin, now);
-  } else {
-    const Drain& drain = std::get<Drain>(command.action);
-    plan = state.plan_drain(config, drain.server, drain.draining, command.origin, now);
+  const auto planned = plan(command, state, facts(), now);
+  if (!planned) return render_plan_error(view(), command, planned.error());
+  const bool changed = !routing::changes_nothing(*planned);
+  if (changed) {
+    state.apply(*planned);
+    history.add(*planned);
   }
-  if (!plan) return render_plan_error(view(), command, plan.error());
-  if (plan->drains.empty()) {
-    if (plan->weights.front().before == plan->weights.front().after)
-      return render_noop(view(), command);
-    state.apply(*plan);
-    return render_shift_done(view(), command, *plan);
-  }
-  const bool changed = plan->drains.front().before != plan->drains.front().after;
-  if (changed) state.apply(*plan);
-  return render_drain(view(), command, changed);
+  if (std::holds_alternative<Drain>(command.action)) return render_drain(view(), command, changed);
+  return changed ? render_shift_done(view(), command, *planned) : render_noop(view(), command);
 }
 
 Reply Node::call(std::string_view method, std::string_view target, std::string_view body) {
@@ -114,7 +106,7 @@ Reply Node::call_json(std::string_view method, std::string_view target, std::str
 
 std::string Node::weights(std::string_view route) const {
   std::string text;
-  for (const conf::WeightedBackend& part : state.route(route)->weights)
+  for (const conf::WeightedBackend& part : state.route(route)->setting.split)
     text += (text.empty() ? "" : " ") + part.backend + "=" + part.weight.to_string();
   return text;
 }

@@ -11,7 +11,7 @@
 #include "admin/api.h"
 #include "admin/render.h"
 #include "admin/view.h"
-#include "routing/state.h"
+#include "routing/history.h"
 
 namespace sluice::admin::testing {
 
@@ -21,6 +21,7 @@ class Node {
 
   conf::Config config;
   routing::State state;
+  routing::History history;
   WallTime now{std::chrono::seconds(1'795'000'000)};
   ProcessInfo process;
   std::vector<ServerView> servers;
@@ -29,6 +30,7 @@ class Node {
   std::optional<std::vector<Adoption>> adoptions;
 
   View view() const;
+  routing::Facts facts() const { return {.config = config, .history = history}; }
   ServerView& server(std::string_view backend, std::string_view name);
 
   // As control does it, with workers that adopt at once: handle, plan, apply, render.

@@ -70,10 +70,10 @@ TEST(Weights, OfAllRoutesAreTheSameByName) {
 TEST(Weights, WorkersThatAreBehindAreShown) {
   Node node;
   Adoption behind{.epoch = 7, .revision = 1, .workers = {2}};
-  for (const auto& [name, route] : node.state.routes()) behind.weights[name] = route.weights;
+  for (const auto& [name, route] : node.state.routes()) behind.weights[name] = route.setting.split;
   node.call("PUT", "/weights/app", "blue=0&green=100");
   Adoption current{.epoch = 8, .revision = 2, .workers = {0, 1, 3}};
-  for (const auto& [name, route] : node.state.routes()) current.weights[name] = route.weights;
+  for (const auto& [name, route] : node.state.routes()) current.weights[name] = route.setting.split;
   node.adoptions = {current, behind};
 
   const nlohmann::json in_force = json_of(node.call("GET", "/weights/app"))["in_force"];

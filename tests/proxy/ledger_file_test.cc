@@ -37,8 +37,8 @@ class LedgerFileTest : public testing::Test {
     revision.parent = number - 1;
     revision.time = WallTime(std::chrono::seconds(1'700'000'000 + static_cast<long>(number)));
     revision.origin.identity = "uid:0";
-    revision.weights.push_back(
-        {"app", {{"blue", *Decimal::parse("1")}}, {{"blue", Decimal{number, 0}}}, {}});
+    revision.routes.push_back(
+        {"app", {{{"blue", *Decimal::parse("1")}}, {}}, {{{"blue", Decimal{number, 0}}}, {}}, {}});
     return revision;
   }
   // A file of `count` revisions.

@@ -20,7 +20,8 @@ Revision revision(RevisionNumber number, RevisionNumber parent) {
   made.parent = parent;
   made.time = WallTime(Duration(1'795'000'000'123'456'789 + static_cast<std::int64_t>(number)));
   made.origin = {"uid:0", "ann", "because"};
-  made.weights = {{"app", blue_green("90", "10"), blue_green("50", "50.000001"), {}}};
+  made.routes = {
+      {"app", setting(blue_green("90", "10")), setting(blue_green("50", "50.000001")), {}}};
   return made;
 }
 
@@ -29,14 +30,14 @@ std::vector<Revision> some_revisions() {
   Revision reload = revision(1, 0);
   reload.kind = RevisionKind::reload;
   reload.origin = {"file", "", ""};
-  reload.weights = {{"app", {}, blue_green("90", "10"), blue_green("90", "10")},
-                    {"gone", blue_green("1", "0"), {}, {}}};
+  reload.routes = {{"app", {}, setting(blue_green("90", "10")), blue_green("90", "10")},
+                   {"gone", setting(blue_green("1", "0")), {}, {}}};
   reload.drains = {{{"blue", "old"}, true, false}};
   revisions.push_back(reload);
   revisions.push_back(revision(2, 1));
   Revision drain = revision(3, 2);
   drain.kind = RevisionKind::drain;
-  drain.weights.clear();
+  drain.routes.clear();
   drain.drains = {{{"blue", "127.0.0.1:80"}, false, true}};
   revisions.push_back(drain);
   Revision odd = revision(7, 3);
@@ -45,7 +46,7 @@ std::vector<Revision> some_revisions() {
   revisions.push_back(odd);
   Revision last = revision(8, 7);
   last.kind = RevisionKind::resume;
-  last.weights.clear();
+  last.routes.clear();
   last.drains = {{{"blue", "unix:/run/b.sock"}, true, false}};
   revisions.push_back(last);
   return revisions;
@@ -104,7 +105,7 @@ TEST(Ledger, WritesTheseExactBytes) {
   Revision first = revision(1, 0);
   first.kind = RevisionKind::reload;
   first.origin = {"file", "", ""};
-  first.weights = {{"app", {}, blue_green("90", "10"), blue_green("90", "10")}};
+  first.routes = {{"app", {}, setting(blue_green("90", "10")), blue_green("90", "10")}};
   first.drains = {{{"blue", "b1"}, true, false}};
   EXPECT_EQ(file_of(encode({first})),
             "sluice-ledger 1\n"
@@ -294,7 +295,7 @@ TEST(Ledger, EveryFieldOfABodyIsChecked) {
       {"\"number\":1", "\"number\":18446744073709551616", "number is not a whole number"},
       {"\"number\":1,", "", "has no key \"number\""},
       {"\"parent\":0", "\"parent\":null", "parent is not"},
-      {"\"shift\"", "\"rollback\"", "kind is \"rollback\", which this version does not know"},
+      {"\"shift\"", "\"undo\"", "kind is \"undo\", which this version does not know"},
       {"\"shift\"", "7", "kind is not a string"},
       {"\"2026-", "\"2026/", "time is not a UTC time"},
       {"\"uid:0\"", "0", "identity is not a string"},
@@ -328,14 +329,15 @@ TEST(Ledger, EveryFieldOfABodyIsChecked) {
 }
 
 TEST(Ledger, ChangesMustMakeSense) {
-  const Split none;
-  const Split zero = blue_green("0", "0");
-  const Split some = blue_green("1", "1");
-  Split wide;
-  for (int i = 0; i < 65; ++i) wide.push_back(share("x" + std::to_string(i), "1"));
+  const RouteSetting none;
+  const RouteSetting zero = setting(blue_green("0", "0"));
+  const Split split = blue_green("1", "1");
+  const RouteSetting some = setting(split);
+  RouteSetting wide;
+  for (int i = 0; i < 65; ++i) wide.split.push_back(share("x" + std::to_string(i), "1"));
   const struct {
     RevisionKind kind;
-    WeightChange change;
+    RouteChange change;
     bool right;
   } cases[] = {
       {RevisionKind::shift, {"app", some, some, {}}, true},
@@ -343,17 +345,17 @@ TEST(Ledger, ChangesMustMakeSense) {
       {RevisionKind::shift, {"app", some, none, {}}, false},
       {RevisionKind::shift, {"app", some, zero, {}}, false},
       {RevisionKind::shift, {"app", some, wide, {}}, false},
-      {RevisionKind::shift, {"app", some, some, some}, false},
-      {RevisionKind::reload, {"app", none, some, some}, true},
-      {RevisionKind::reload, {"app", some, none, none}, true},
-      {RevisionKind::reload, {"app", some, some, none}, false},
-      {RevisionKind::reload, {"app", some, none, some}, false},
-      {RevisionKind::reload, {"app", none, none, none}, false},
+      {RevisionKind::shift, {"app", some, some, split}, false},
+      {RevisionKind::reload, {"app", none, some, split}, true},
+      {RevisionKind::reload, {"app", some, none, {}}, true},
+      {RevisionKind::reload, {"app", some, some, {}}, false},
+      {RevisionKind::reload, {"app", some, none, split}, false},
+      {RevisionKind::reload, {"app", none, none, {}}, false},
   };
   for (const auto& c : cases) {
     Revision made = revision(1, 0);
     made.kind = c.kind;
-    made.weights = {c.change};
+    made.routes = {c.change};
     const auto contents = read_ledger(file_of(encode({made})));
     EXPECT_EQ(contents.has_value(), c.right) << (contents ? "" : contents.error().message);
   }
@@ -432,11 +434,11 @@ TEST(Ledger, RestoresTheStateThatWasLive) {
     live.apply(made);
   };
   commit(*live.plan_reload(config, {}).revision);
-  commit(*live.plan_shift(put("app", {{"blue", "99.999"}, {"green", "0.001"}}), {}, {}));
+  commit(*plan_wish(live, put("app", {{"blue", "99.999"}, {"green", "0.001"}}), {}, {}));
   commit(*live.plan_drain(config, {"blue", "b1"}, true, {}, {}));
   config.routes.push_back(route("more", blue_green("1", "2")));
   commit(*live.plan_reload(config, {}).revision);
-  commit(*live.plan_switch("more", "green", {}, {}, {}));
+  commit(*plan_wish(live, switch_to("more", "green"), {}, {}));
   commit(*live.plan_drain(config, {"blue", "b2"}, true, {}, {}));
   commit(*live.plan_drain(config, {"blue", "b2"}, false, {}, {}));
 
@@ -449,7 +451,7 @@ TEST(Ledger, RestoresTheStateThatWasLive) {
   for (const auto& [name, expected] : live.routes()) {
     const RouteState* found = restored.route(name);
     ASSERT_NE(found, nullptr);
-    EXPECT_EQ(found->weights, expected.weights);
+    EXPECT_EQ(found->setting, expected.setting);
     EXPECT_EQ(found->file_split, expected.file_split);
     EXPECT_EQ(found->revision, expected.revision);
   }

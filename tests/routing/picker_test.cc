@@ -19,7 +19,7 @@ class PickerTest : public testing::Test {
     picker.adopt(*snapshot);
   }
   void shift(const char* blue, const char* green) {
-    state.apply(*state.plan_shift(put("app", {{"blue", blue}, {"green", green}}), {}, {}));
+    state.apply(*plan_wish(state, put("app", {{"blue", blue}, {"green", green}}), {}, {}));
     adopt();
   }
   std::string server(const Choice& choice) const {

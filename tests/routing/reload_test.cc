@@ -15,7 +15,7 @@ using testing::IsEmpty;
 class ReloadTest : public testing::Test {
  protected:
   void shift(const char* blue, const char* green) {
-    const auto plan = state.plan_shift(put("app", {{"blue", blue}, {"green", green}}), {}, {});
+    const auto plan = plan_wish(state, put("app", {{"blue", blue}, {"green", green}}), {}, {});
     ASSERT_TRUE(plan) << plan.error().message;
     state.apply(*plan);
   }
@@ -32,7 +32,7 @@ class ReloadTest : public testing::Test {
     }
     return plan;
   }
-  const Split& weights() { return state.route("app")->weights; }
+  const Split& weights() { return state.route("app")->setting.split; }
 
   conf::Config config = basic_config();
   State state;
@@ -69,8 +69,8 @@ TEST_F(ReloadTest, AnotherRoutesTextDoesNotResetTheCanary) {
   config.routes.push_back(route("new", blue_green("1", "0")));
   const State::ReloadPlan plan = reload();
   ASSERT_TRUE(plan.revision);
-  ASSERT_EQ(plan.revision->weights.size(), 1u);
-  EXPECT_EQ(plan.revision->weights[0].route, "new");
+  ASSERT_EQ(plan.revision->routes.size(), 1u);
+  EXPECT_EQ(plan.revision->routes[0].route, "new");
   EXPECT_EQ(weights(), blue_green("50", "50"));
   EXPECT_EQ(state.route("app")->revision, 2u);
 }
@@ -208,7 +208,8 @@ TEST_F(ReloadTest, StoredWeightsThatFitNoScheduleYieldToTheFile) {
   Revision stored;
   stored.number = 5;
   stored.kind = RevisionKind::reload;
-  stored.weights = {{"app", {}, {share("blue", "0"), share("green", "0")}, blue_green("90", "10")}};
+  stored.routes = {
+      {"app", {}, setting({share("blue", "0"), share("green", "0")}), blue_green("90", "10")}};
   state.apply(stored);
   const State::ReloadPlan plan = reload();
   EXPECT_EQ(weights(), blue_green("90", "10"));

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "conf/config.h"
+#include "routing/history.h"
 #include "routing/state.h"
 
 namespace sluice::routing {
@@ -47,14 +48,34 @@ inline State state_of(const conf::Config& config) {
   return state;
 }
 
-inline SplitRequest put(std::string route,
-                        std::vector<std::pair<std::string, std::string>> weights) {
-  return {.route = std::move(route), .weights = std::move(weights)};
+// What stands in the file of basic_config() for a route's setting.
+inline RouteSetting setting(Split split) {
+  return {std::move(split), {}};
 }
 
-inline SplitRequest patch(std::string route,
-                          std::vector<std::pair<std::string, std::string>> weights) {
-  return {.route = std::move(route), .weights = std::move(weights), .whole = false};
+inline RouteWish put(std::string route, NamedTexts weights) {
+  return {std::move(route), StatedSplit{.weights = std::move(weights)}};
+}
+
+inline RouteWish patch(std::string route, NamedTexts weights) {
+  return {std::move(route), StatedSplit{.weights = std::move(weights), .whole = false}};
+}
+
+inline RouteWish switch_to(std::string route, std::string backend,
+                           std::optional<RevisionNumber> if_match = {}) {
+  return {std::move(route), SwitchTo{std::move(backend)}, if_match};
+}
+
+// One wish as a transaction of its own, without a guard.
+inline std::expected<Revision, PlanError> plan_wish(const State& state, RouteWish wish,
+                                                    Origin origin = {}, WallTime now = {},
+                                                    const History& history = History()) {
+  const conf::Config config = basic_config();
+  const RevisionKind kind = std::holds_alternative<SwitchTo>(wish.what)   ? RevisionKind::switch_to
+                            : std::holds_alternative<RollBack>(wish.what) ? RevisionKind::rollback
+                                                                          : RevisionKind::shift;
+  return state.plan({.kind = kind, .routes = {std::move(wish)}},
+                    {.config = config, .history = history}, std::move(origin), now);
 }
 
 }  // namespace sluice::routing

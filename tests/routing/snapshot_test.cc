@@ -16,7 +16,7 @@ class SnapshotTest : public testing::Test {
     return registry.build(std::make_shared<const conf::Config>(config), state, ++epoch, assume_up);
   }
   void shift(const char* blue, const char* green) {
-    state.apply(*state.plan_shift(put("app", {{"blue", blue}, {"green", green}}), {}, {}));
+    state.apply(*plan_wish(state, put("app", {{"blue", blue}, {"green", green}}), {}, {}));
   }
 
   conf::Config config = basic_config();
@@ -170,7 +170,7 @@ TEST_F(SnapshotTest, ASplitWithATableIsRightAfterEveryBuild) {
   config.routes[0].split = split;
   build();
   for (const char* weight : {"5", "5", "0", "5"}) {
-    state.apply(*state.plan_shift(patch("app", {{"x0", weight}}), {}, {}));
+    state.apply(*plan_wish(state, patch("app", {{"x0", weight}}), {}, {}));
     const auto snapshot = build();
     std::size_t first_share = 0;
     for (Ticket ticket = 0; ticket < 100; ++ticket) {

@@ -23,40 +23,41 @@ class StateTest : public testing::Test {
 };
 
 TEST_F(StateTest, AShiftBecomesTheNextRevision) {
-  const auto plan = state.plan_shift(put("app", {{"green", "50"}, {"blue", "50.0"}}),
-                                     {"uid:0", "ann", "half"}, kNow);
+  const auto plan = plan_wish(state, put("app", {{"green", "50"}, {"blue", "50.0"}}),
+                              {"uid:0", "ann", "half"}, kNow);
   ASSERT_TRUE(plan) << plan.error().message;
   EXPECT_EQ(plan->number, 2u);
   EXPECT_EQ(plan->parent, 1u);
   EXPECT_EQ(plan->kind, RevisionKind::shift);
   EXPECT_EQ(plan->time, kNow);
   EXPECT_EQ(plan->origin, (Origin{"uid:0", "ann", "half"}));
-  ASSERT_EQ(plan->weights.size(), 1u);
-  EXPECT_EQ(plan->weights[0],
-            (WeightChange{"app", blue_green("90", "10"), blue_green("50", "50"), {}}));
+  ASSERT_EQ(plan->routes.size(), 1u);
+  EXPECT_EQ(
+      plan->routes[0],
+      (RouteChange{"app", setting(blue_green("90", "10")), setting(blue_green("50", "50")), {}}));
   EXPECT_EQ(state.revision(), 1u) << "planning changes nothing";
   state.apply(*plan);
   EXPECT_EQ(state.revision(), 2u);
-  EXPECT_EQ(state.route("app")->weights, blue_green("50", "50"));
+  EXPECT_EQ(state.route("app")->setting.split, blue_green("50", "50"));
   EXPECT_EQ(state.route("app")->file_split, blue_green("90", "10"));
   EXPECT_EQ(state.route("app")->revision, 2u);
 }
 
 TEST_F(StateTest, APatchLeavesTheOthersAlone) {
-  apply(state.plan_shift(patch("app", {{"green", "0.5"}}), {}, kNow));
-  EXPECT_EQ(state.route("app")->weights, blue_green("90", "0.5"));
+  apply(plan_wish(state, patch("app", {{"green", "0.5"}}), {}, kNow));
+  EXPECT_EQ(state.route("app")->setting.split, blue_green("90", "0.5"));
 }
 
 TEST_F(StateTest, AnIdenticalWriteIsARevisionToo) {
-  apply(state.plan_shift(put("app", {{"blue", "90"}, {"green", "10"}}), {}, kNow));
-  EXPECT_EQ(state.route("app")->weights, blue_green("90", "10"));
+  apply(plan_wish(state, put("app", {{"blue", "90"}, {"green", "10"}}), {}, kNow));
+  EXPECT_EQ(state.route("app")->setting.split, blue_green("90", "10"));
   EXPECT_EQ(state.route("app")->revision, 2u);
 }
 
 TEST_F(StateTest, RefusesASplitAndNamesWhatIsWrong) {
   using Kind = PlanError::Kind;
   const struct {
-    SplitRequest request;
+    RouteWish request;
     Kind kind;
     std::vector<const char*> says;
   } cases[] = {
@@ -82,7 +83,7 @@ TEST_F(StateTest, RefusesASplitAndNamesWhatIsWrong) {
       {patch("app", {{"red", "1"}}), Kind::unknown_backend, {"\"red\"", "\"blue\", \"green\""}},
   };
   for (const auto& c : cases) {
-    const auto plan = state.plan_shift(c.request, {}, kNow);
+    const auto plan = plan_wish(state, c.request, {}, kNow);
     ASSERT_FALSE(plan) << c.says[0];
     EXPECT_EQ(plan.error().kind, c.kind) << plan.error().message;
     for (const char* part : c.says) EXPECT_THAT(plan.error().message, HasSubstr(part));
@@ -90,60 +91,62 @@ TEST_F(StateTest, RefusesASplitAndNamesWhatIsWrong) {
 }
 
 TEST_F(StateTest, NamesAllThatIsWrongAtOnceUpToABound) {
-  auto plan = state.plan_shift(put("app", {{"bleu", "1"}, {"green", "x"}}), {}, kNow);
+  auto plan = plan_wish(state, put("app", {{"bleu", "1"}, {"green", "x"}}), {}, kNow);
   ASSERT_FALSE(plan);
   for (const char* part : {"\"bleu\"", "\"x\"", "for backend \"blue\""}) {
     EXPECT_THAT(plan.error().message, HasSubstr(part));
   }
-  SplitRequest flood = patch("app", {});
-  for (int i = 0; i < 10'000; ++i) flood.weights.emplace_back("no-" + std::to_string(i), "1");
-  plan = state.plan_shift(flood, {}, kNow);
+  NamedTexts names;
+  for (int i = 0; i < 10'000; ++i) names.emplace_back("no-" + std::to_string(i), "1");
+  const RouteWish flood = patch("app", std::move(names));
+  plan = plan_wish(state, flood, {}, kNow);
   ASSERT_FALSE(plan);
   EXPECT_THAT(plan.error().message, HasSubstr("and 9992 more"));
   EXPECT_LT(plan.error().message.size(), 2000u);
 }
 
 TEST_F(StateTest, RepeatsUntrustedNamesPrintableAndShort) {
-  const auto plan = state.plan_shift(put(std::string(5000, 'a') + "\r\n\x01\"", {}), {}, kNow);
+  const auto plan = plan_wish(state, put(std::string(5000, 'a') + "\r\n\x01\"", {}), {}, kNow);
   ASSERT_FALSE(plan);
   EXPECT_LT(plan.error().message.size(), 200u);
-  const auto control = state.plan_switch("app", "x\n\"\xff", {}, {}, kNow);
+  const auto control = plan_wish(state, switch_to("app", "x\n\"\xff"), {}, kNow);
   ASSERT_FALSE(control);
   EXPECT_THAT(control.error().message, HasSubstr("\"x???\""));
 }
 
 TEST_F(StateTest, AStaleIfMatchIsRefusedAndSaysWhereTheRouteIs) {
-  apply(state.plan_shift(put("app", {{"blue", "1"}, {"green", "1"}}), {}, kNow));
-  SplitRequest request = put("app", {{"blue", "2"}, {"green", "1"}});
+  apply(plan_wish(state, put("app", {{"blue", "1"}, {"green", "1"}}), {}, kNow));
+  RouteWish request = put("app", {{"blue", "2"}, {"green", "1"}});
   request.if_match = 1;
-  const auto refused = state.plan_shift(request, {}, kNow);
+  const auto refused = plan_wish(state, request, {}, kNow);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().kind, PlanError::Kind::stale);
   EXPECT_THAT(refused.error().message, HasSubstr("\"app\" is at revision 2, not 1"));
-  EXPECT_EQ(state.plan_switch("app", "blue", 1, {}, kNow).error().kind, PlanError::Kind::stale);
+  EXPECT_EQ(plan_wish(state, switch_to("app", "blue", 1), {}, kNow).error().kind,
+            PlanError::Kind::stale);
   request.if_match = 2;
-  EXPECT_TRUE(state.plan_shift(request, {}, kNow));
-  EXPECT_TRUE(state.plan_switch("app", "blue", 2, {}, kNow));
+  EXPECT_TRUE(plan_wish(state, request, {}, kNow));
+  EXPECT_TRUE(plan_wish(state, switch_to("app", "blue", 2), {}, kNow));
 }
 
 TEST_F(StateTest, ARouteKeepsItsEtagWhileOthersMove) {
   config.routes.push_back(route("other", blue_green("1", "1")));
   state = state_of(config);
-  apply(state.plan_shift(put("other", {{"blue", "2"}, {"green", "1"}}), {}, kNow));
+  apply(plan_wish(state, put("other", {{"blue", "2"}, {"green", "1"}}), {}, kNow));
   EXPECT_EQ(state.route("other")->revision, 2u);
   EXPECT_EQ(state.route("app")->revision, 1u);
 }
 
 TEST_F(StateTest, ASwitchGivesOneBackendEverything) {
-  const auto plan = state.plan_switch("app", "green", {}, {}, kNow);
+  const auto plan = plan_wish(state, switch_to("app", "green"), {}, kNow);
   apply(plan);
   EXPECT_EQ(plan->kind, RevisionKind::switch_to);
-  EXPECT_EQ(state.route("app")->weights, blue_green("0", "100"));
-  const auto unknown = state.plan_switch("app", "grene", {}, {}, kNow);
+  EXPECT_EQ(state.route("app")->setting.split, blue_green("0", "100"));
+  const auto unknown = plan_wish(state, switch_to("app", "grene"), {}, kNow);
   ASSERT_FALSE(unknown);
   EXPECT_EQ(unknown.error().kind, PlanError::Kind::unknown_backend);
   EXPECT_THAT(unknown.error().message, HasSubstr("did you mean \"green\"?"));
-  EXPECT_EQ(state.plan_switch("nope", "green", {}, {}, kNow).error().kind,
+  EXPECT_EQ(plan_wish(state, switch_to("nope", "green"), {}, kNow).error().kind,
             PlanError::Kind::unknown_route);
 }
 
@@ -156,14 +159,14 @@ TEST_F(StateTest, ASplitWhoseOrderIsTooLongIsRefusedWithTheReason) {
   config.routes.push_back(route("wide", split));
   state = state_of(config);
   ASSERT_NE(state.route("wide"), nullptr);
-  const auto refused = state.plan_shift(patch("wide", {{"a", "99.999999"}}), {}, kNow);
+  const auto refused = plan_wish(state, patch("wide", {{"a", "99.999999"}}), {}, kNow);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().kind, PlanError::Kind::bad_split);
   EXPECT_THAT(refused.error().message, HasSubstr("only after 103999999 requests"));
   EXPECT_THAT(refused.error().message, HasSubstr("within 1048576"));
-  EXPECT_TRUE(state.plan_shift(patch("wide", {{"a", "99.999"}}), {}, kNow));
+  EXPECT_TRUE(plan_wish(state, patch("wide", {{"a", "99.999"}}), {}, kNow));
   // Four above zero are always possible.
-  EXPECT_TRUE(state.plan_shift(patch("wide", {{"a", "99.999999"}, {"b", "0"}}), {}, kNow));
+  EXPECT_TRUE(plan_wish(state, patch("wide", {{"a", "99.999999"}, {"b", "0"}}), {}, kNow));
 }
 
 TEST_F(StateTest, ADrainIsARevisionOfOneServer) {
@@ -217,9 +220,9 @@ TEST_F(StateTest, ADrainOfWhatDoesNotExistNamesTheNearest) {
 using StateDeathTest = StateTest;
 
 TEST_F(StateDeathTest, RevisionsOnlyGrow) {
-  const auto plan = state.plan_switch("app", "green", {}, {}, kNow);
+  const auto plan = plan_wish(state, switch_to("app", "green"), {}, kNow);
   state.apply(*plan);
-  EXPECT_DEATH(state.apply(*plan), "revision.number > revision_");
+  EXPECT_DEATH(state.apply(*plan), "revision.number > image_.revision");
 }
 
 }  // namespace

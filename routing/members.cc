@@ -1,0 +1,253 @@
+// Servers at run time: drains, and servers that come, go and change their weight without a reload.
+#include <algorithm>
+
+#include "proxy/base/check.h"
+#include "routing/state.h"
+#include "routing/wording.h"
+
+namespace sluice::routing {
+namespace {
+
+constexpr std::size_t kNameBytesMax = 64;
+
+std::unexpected<PlanError> refuse(PlanError::Kind kind, std::string message) {
+  return std::unexpected(PlanError{kind, std::move(message)});
+}
+
+std::expected<const conf::Backend*, PlanError> backend_in(const conf::Config& config,
+                                                          std::string_view name) {
+  const auto found = std::ranges::find(config.backends, name, &conf::Backend::name);
+  if (found != config.backends.end()) return &*found;
+  std::vector<std::string_view> names;
+  for (const conf::Backend& known : config.backends) names.push_back(known.name);
+  return refuse(PlanError::Kind::unknown_backend,
+                "no backend is named " + in_quotes(name) + ": " + suggestion(name, names));
+}
+
+std::expected<ServerKey, PlanError> server_in(const conf::Backend& backend, std::string_view name) {
+  if (const conf::Server* found = find_server(backend, name)) {
+    return ServerKey{backend.name, found->name};
+  }
+  std::vector<std::string_view> names;
+  for (const conf::Server& known : backend.servers) names.push_back(known.name);
+  return refuse(PlanError::Kind::unknown_server, "backend " + in_quotes(backend.name) +
+                                                     " has no server " + in_quotes(name) + ": " +
+                                                     suggestion(name, names));
+}
+
+std::expected<ServerKey, PlanError> key_in(const conf::Config& config, const ServerKey& server) {
+  auto backend = backend_in(config, server.backend);
+  if (!backend) return std::unexpected(std::move(backend.error()));
+  return server_in(**backend, server.server);
+}
+
+bool is_name(std::string_view text) {
+  const auto fits = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+  };
+  return !text.empty() && text.size() <= kNameBytesMax && std::ranges::all_of(text, fits);
+}
+
+std::expected<Decimal, PlanError> read_weight(std::string_view text) {
+  if (const auto weight = Decimal::parse(text)) return *weight;
+  return refuse(PlanError::Kind::bad_server,
+                "weight " + in_quotes(text) + " is not a plain number like 1 or 0.5, up to " +
+                    std::to_string(Decimal::kIntegerMax) + " with at most " +
+                    std::to_string(Decimal::kScaleMax) + " digits behind the point");
+}
+
+// One of our own listeners would send its requests round and round.
+bool is_listener(const conf::Config& config, const Address& address) {
+  return std::ranges::any_of(config.listeners, [&](const conf::Listener& listener) {
+    const bool every_address =
+        std::ranges::all_of(listener.address.ip, [](std::uint8_t byte) { return byte == 0; });
+    if (listener.address.family != address.family) return false;
+    if (address.family == Address::Family::unix_path) return listener.address.path == address.path;
+    return listener.address.port == address.port &&
+           (listener.address.ip == address.ip || (every_address && address.is_loopback()));
+  });
+}
+
+}  // namespace
+
+const conf::Server* find_server(const conf::Backend& backend, std::string_view name) {
+  const auto by_name = std::ranges::find(backend.servers, name, &conf::Server::name);
+  if (by_name != backend.servers.end()) return &*by_name;
+  const std::optional<Address> address = Address::parse(name);
+  if (!address) return nullptr;
+  const auto by_address = std::ranges::find(backend.servers, *address, &conf::Server::address);
+  return by_address != backend.servers.end() ? &*by_address : nullptr;
+}
+
+conf::Config with_members(const conf::Config& file, const State& state) {
+  conf::Config config = file;
+  for (conf::Backend& backend : config.backends) {
+    std::erase_if(backend.servers, [&](const conf::Server& server) {
+      return state.membership({backend.name, server.name}).removed;
+    });
+    for (conf::Server& server : backend.servers) {
+      const Membership said = state.membership({backend.name, server.name});
+      server.weight = said.weight.value_or(server.weight);
+    }
+  }
+  for (const auto& [key, member] : state.image().members) {
+    if (!member.membership.added) continue;
+    const auto backend = std::ranges::find(config.backends, key.backend, &conf::Backend::name);
+    if (backend == config.backends.end()) continue;  // until a reload has taken notice
+    backend->servers.push_back(
+        {key.server, *member.membership.added, member.membership.weight.value_or(Decimal{1, 0})});
+  }
+  return config;
+}
+
+// --- Drains -------------------------------------------------------------------------------------
+
+std::expected<Revision, PlanError> State::plan_drain(const conf::Config& config,
+                                                     const ServerKey& server, bool draining,
+                                                     Origin origin, WallTime now) const {
+  auto key = key_in(config, server);
+  if (!key) return std::unexpected(std::move(key.error()));
+  Revision revision =
+      next(draining ? RevisionKind::drain : RevisionKind::resume, std::move(origin), now);
+  revision.drains.push_back({*key, is_draining(*key), draining});
+  return revision;
+}
+
+std::expected<Revision, PlanError> State::plan_drain_all(const conf::Config& config,
+                                                         std::string_view name, bool draining,
+                                                         Origin origin, WallTime now) const {
+  auto backend = backend_in(config, name);
+  if (!backend) return std::unexpected(std::move(backend.error()));
+  Revision revision =
+      next(draining ? RevisionKind::drain : RevisionKind::resume, std::move(origin), now);
+  for (const conf::Server& server : (*backend)->servers) {
+    const ServerKey key{(*backend)->name, server.name};
+    revision.drains.push_back({key, is_draining(key), draining});
+  }
+  return revision;
+}
+
+// --- Servers that come and go -------------------------------------------------------------------
+
+std::expected<Revision, PlanError> State::plan_add(const conf::Config& config,
+                                                   const NewServer& server, Origin origin,
+                                                   WallTime now) const {
+  auto found = backend_in(config, server.backend);
+  if (!found) return std::unexpected(std::move(found.error()));
+  const conf::Backend& backend = **found;
+  const std::optional<Address> address = Address::parse(server.address);
+  if (!address || (address->family != Address::Family::unix_path && address->port == 0)) {
+    return refuse(PlanError::Kind::bad_server, "address " + in_quotes(server.address) +
+                                                   " can't be used: write IP:PORT or unix:/PATH");
+  }
+  const std::string name = server.name.empty() ? address->to_string() : server.name;
+  if (!server.name.empty() && !is_name(name)) {
+    return refuse(PlanError::Kind::bad_server,
+                  "name " + in_quotes(name) + " is not 1 to 64 of a-z, 0-9, '.', '_' and '-'");
+  }
+  if (is_listener(config, *address)) {
+    return refuse(PlanError::Kind::bad_server,
+                  "address " + in_quotes(server.address) +
+                      " is Sluice itself: requests would go round in circles");
+  }
+  if (find_server(backend, name) != nullptr ||
+      find_server(backend, address->to_string()) != nullptr) {
+    return refuse(PlanError::Kind::server_exists,
+                  "backend " + in_quotes(backend.name) + " has a server of that name or address");
+  }
+  if (backend.servers.size() >= kServersMax || image_.members.size() >= kMembersMax) {
+    return refuse(PlanError::Kind::bad_server,
+                  "there are too many servers: at most " + std::to_string(kServersMax) +
+                      " in a backend, and " + std::to_string(kMembersMax) + " made at run time");
+  }
+  auto weight = read_weight(server.weight.empty() ? "1" : server.weight);
+  if (!weight) return std::unexpected(std::move(weight.error()));
+  const ServerKey key{backend.name, name};
+  const Membership before = membership(key);
+  Revision revision = next(RevisionKind::add_server, std::move(origin), now);
+  // One of the file that was removed stays so: this one stands in its place.
+  Membership after{.added = *address, .removed = before.removed, .weight = {}};
+  if (*weight != Decimal{1, 0}) after.weight = *weight;
+  revision.members.push_back({key, before, std::move(after)});
+  return revision;
+}
+
+std::expected<Revision, PlanError> State::plan_remove(const Facts& facts, const ServerKey& server,
+                                                      bool force, Origin origin,
+                                                      WallTime now) const {
+  auto key = key_in(facts.config, server);
+  if (!key) return std::unexpected(std::move(key.error()));
+  const conf::Backend& backend = **backend_in(facts.config, key->backend);
+  if (backend.servers.size() == 1) {
+    return refuse(PlanError::Kind::last_server, "server " + in_quotes(key->to_string()) +
+                                                    " is the last of its backend: add another "
+                                                    "first, or take the backend out of the file");
+  }
+  const bool safe = !facts.is_safe_to_stop || facts.is_safe_to_stop(*key);
+  if (!safe && !force) {
+    return refuse(PlanError::Kind::not_drained,
+                  "server " + in_quotes(key->to_string()) +
+                      " is not safe to stop: drain it first (POST /servers/" + key->backend + "/" +
+                      key->server + "/drain?wait=60s), or say force=true");
+  }
+  const Membership before = membership(*key);
+  Revision revision = next(RevisionKind::remove_server, std::move(origin), now);
+  Membership after{.added = {}, .removed = before.removed || !before.added, .weight = {}};
+  revision.members.push_back({*key, before, std::move(after)});
+  // Should it come back, it comes as one that works.
+  if (is_draining(*key)) revision.drains.push_back({*key, true, false});
+  return revision;
+}
+
+std::expected<Revision, PlanError> State::plan_weigh(const conf::Config& config,
+                                                     const ServerKey& server,
+                                                     std::string_view weight, Origin origin,
+                                                     WallTime now) const {
+  auto key = key_in(config, server);
+  if (!key) return std::unexpected(std::move(key.error()));
+  auto read = read_weight(weight);
+  if (!read) return std::unexpected(std::move(read.error()));
+  const Membership before = membership(*key);
+  if (before.is_plain() && image_.members.size() >= kMembersMax) {
+    return refuse(PlanError::Kind::bad_server, "the weights of " + std::to_string(kMembersMax) +
+                                                   " servers were set at run time already");
+  }
+  Revision revision = next(RevisionKind::weigh_server, std::move(origin), now);
+  Membership after = before;
+  after.weight = *read;
+  revision.members.push_back({*key, before, std::move(after)});
+  return revision;
+}
+
+// --- Reload -------------------------------------------------------------------------------------
+
+void State::reload_members(const conf::Config& config, Revision& revision,
+                           std::vector<std::string>& conflicts) const {
+  for (const auto& [key, member] : image_.members) {
+    const Membership& said = member.membership;
+    const auto backend = std::ranges::find(config.backends, key.backend, &conf::Backend::name);
+    const conf::Server* in_file =
+        backend == config.backends.end() ? nullptr : find_server(*backend, key.server);
+    if (in_file == nullptr && said.added && backend != config.backends.end()) {
+      in_file = find_server(*backend, said.added->to_string());
+    }
+    const bool stays = said.added ? backend != config.backends.end() && in_file == nullptr
+                                  : in_file != nullptr && in_file->name == key.server;
+    if (stays) continue;
+    revision.members.push_back({key, said, {}});
+    if (!said.added) continue;
+    if (in_file == nullptr) {
+      conflicts.push_back("server " + in_quotes(key.to_string()) + ", added by revision " +
+                          std::to_string(member.revision) +
+                          ": its backend is no longer in the file, which forgets it");
+    } else if (in_file->name != key.server || in_file->address != *said.added) {
+      conflicts.push_back("server " + in_quotes(key.to_string()) + " at " +
+                          said.added->to_string() + ", added by revision " +
+                          std::to_string(member.revision) + ": the file has " +
+                          in_quotes(in_file->name) + " at " + in_file->address.to_string() +
+                          " in its place, which replaces it");
+    }
+  }
+}
+
+}  // namespace sluice::routing
