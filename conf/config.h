@@ -159,9 +159,16 @@ struct Runtime {
   Duration ready_timeout = seconds(10);  // readiness waits this long for the first probes
 };
 
+struct Ledger {
+  std::string second_directory;    // of the ledger's second copy; empty: state_directory
+  std::string copy_to;             // a file that gets a copy after each change; empty: none
+  std::uint64_t history = 10'000;  // revisions that are kept at least
+};
+
 struct Config {
   std::string file;  // where it came from, for messages
   Runtime runtime;
+  Ledger ledger;
   Timeouts timeouts;
   Limits limits;
   std::vector<Listener> listeners;

@@ -27,6 +27,24 @@ Section<Runtime> runtime_section() {
              "How long readiness waits for the first round of probes");
 }
 
+constexpr std::uint64_t kHistoryMin = 100;
+constexpr std::uint64_t kHistoryMax = 100'000;
+
+Section<Ledger> ledger_section() {
+  return Section(Ledger{})
+      .optional(
+          "second_directory", file_path(),
+          [](Ledger& ledger, std::string path) { ledger.second_directory = std::move(path); },
+          "Where the second copy of the ledger is kept, on another disk where there is one; "
+          "without it beside the first")
+      .optional(
+          "copy_to", file_path(),
+          [](Ledger& ledger, std::string path) { ledger.copy_to = std::move(path); },
+          "A file that gets the whole ledger after each change, without the change waiting for it")
+      .value("history", count(kHistoryMin, kHistoryMax), &Ledger::history,
+             "How many revisions are kept at least to be looked at and rolled back to");
+}
+
 Section<Route> route_section() {
   return Section(Route{})
       .optional(
@@ -48,6 +66,8 @@ Section<Route> route_section() {
              "it off")
       .value("connect", boolean(), &Route::allow_connect,
              "Pass CONNECT on to the backend's server; otherwise it gets 405")
+      .value("require_if_match", boolean(), &Route::require_if_match,
+             "Refuse changes of its split that don't state its revision in If-Match")
       .table(
           "timeouts", timeouts_section(Level::route),
           [](Route& route, const Entry&) -> Timeouts& { return route.timeouts; },
@@ -95,6 +115,10 @@ Section<Draft> make_file_section() {
           "runtime", runtime_section(),
           [](Draft& draft, const Entry&) -> Runtime& { return draft.config.runtime; },
           "The process itself")
+      .table(
+          "ledger", ledger_section(),
+          [](Draft& draft, const Entry&) -> Ledger& { return draft.config.ledger; },
+          "The file of revisions")
       .table(
           "timeouts", timeouts_section(Level::file),
           [](Draft& draft, const Entry&) -> Timeouts& { return draft.config.timeouts; },

@@ -1,5 +1,5 @@
 // The ledger's bytes: one record per revision, appended, each with its own checksum, readable with
-// a pager. Pure; proxy/ledger_file.h does the file's I/O.
+// a pager. Pure; proxy/control/ledger_store.h does the I/O.
 //
 //   file   = header [checkpoint] record*
 //   header = "sluice-ledger 1" LF

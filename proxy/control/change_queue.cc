@@ -4,14 +4,15 @@
 
 namespace sluice::proxy {
 
-ChangeQueue::ChangeQueue(routing::Book& book, LedgerFile& ledger, Background& background,
-                         Publisher& publisher, Publish publish)
+ChangeQueue::ChangeQueue(routing::Book& book, LedgerStore& ledger, Background& background,
+                         LedgerBackup& backup, Publisher& publisher, Publish publish)
     : book_(book),
       ledger_(ledger),
       background_(background),
+      backup_(backup),
       publisher_(publisher),
       publish_(std::move(publish)) {
-  stats_.bytes = ledger.bytes();
+  take_health();
 }
 
 void ChangeQueue::submit(Plan plan, Then then, Duration adopt_timeout,
@@ -62,9 +63,10 @@ void ChangeQueue::write(Change change, routing::Revision revision) {
         busy_ = false;
         ++stats_.writes;
         stats_.write_time += job->took;
-        stats_.bytes = ledger_.bytes();
+        take_health();
         if (job->written) {
           book_.add(job->revision);
+          backup_.ledger_changed();
           publish(std::move(job->change), std::move(job->revision));
         } else {
           ++stats_.failures;
@@ -73,8 +75,44 @@ void ChangeQueue::write(Change change, routing::Revision revision) {
           outcome.ledger_error = job->written.error();
           job->change.then(outcome);
         }
+        if (ledger_.revision_count() > 2 * kept_) compact();
         next();
       });
+}
+
+// Before the next change, on the ledger's thread; nobody's answer waits for it but those behind.
+void ChangeQueue::compact() {
+  busy_ = true;
+  auto error = std::make_shared<std::string>();
+  background_.run(
+      [this, error, kept = kept_] {
+        if (auto done = ledger_.compact(kept); !done) *error = done.error();
+      },
+      [this, error] {
+        busy_ = false;
+        take_health();
+        if (error->empty()) {
+          log_event(Level::info, "ledger_compacted", {{"bytes", std::to_string(stats_.bytes)}});
+        } else {
+          log_event(Level::error, "ledger_not_compacted", {{"reason", *error}});
+        }
+        next();
+      });
+}
+
+// Only while the ledger's thread has nothing to do with it.
+void ChangeQueue::take_health() {
+  stats_.bytes = ledger_.bytes();
+  stats_.good_copies = ledger_.good_copies();
+  std::string alarm = ledger_.alarm();
+  if (alarm == stats_.alarm) return;
+  if (alarm.empty()) {
+    log_event(Level::info, "ledger_whole_again", {{"copies", std::to_string(stats_.good_copies)}});
+  } else {
+    log_event(Level::error, "ledger_alarm",
+              {{"reason", alarm}, {"good_copies", std::to_string(stats_.good_copies)}});
+  }
+  stats_.alarm = std::move(alarm);
 }
 
 void ChangeQueue::publish(Change change, std::optional<routing::Revision> revision) {

@@ -11,7 +11,8 @@
 #include <vector>
 
 #include "proxy/control/background.h"
-#include "proxy/control/ledger_file.h"
+#include "proxy/control/ledger_backup.h"
+#include "proxy/control/ledger_store.h"
 #include "proxy/control/publisher.h"
 #include "routing/history.h"
 
@@ -22,6 +23,8 @@ struct LedgerStats {
   std::uint64_t writes = 0;
   std::uint64_t failures = 0;
   Duration write_time{};
+  std::size_t good_copies = 0;
+  std::string alarm;  // what is wrong with a copy; empty: nothing
 };
 
 class ChangeQueue {
@@ -43,8 +46,13 @@ class ChangeQueue {
   // Makes and publishes a snapshot of the state as it is now.
   using Publish = std::function<void()>;
 
-  ChangeQueue(routing::Book& book, LedgerFile& ledger, Background& background, Publisher& publisher,
-              Publish publish);
+  // `background`: the ledger's own thread. `backup` hears of each change.
+  ChangeQueue(routing::Book& book, LedgerStore& ledger, Background& background,
+              LedgerBackup& backup, Publisher& publisher, Publish publish);
+
+  // How many revisions the ledger keeps: when there are twice as many, a checkpoint takes the place
+  // of the older ones.
+  void keep(std::size_t revisions) { kept_ = revisions; }
 
   // Runs once the revision is durable, right before it is published. `changed`: there is one.
   // True asks for publishing in any case.
@@ -63,15 +71,19 @@ class ChangeQueue {
   };
   void next();
   void write(Change change, routing::Revision revision);
+  void compact();
+  void take_health();
   void publish(Change change, std::optional<routing::Revision> revision);
 
   routing::Book& book_;
-  LedgerFile& ledger_;
+  LedgerStore& ledger_;
   Background& background_;
+  LedgerBackup& backup_;
   Publisher& publisher_;
   Publish publish_;
   std::deque<Change> waiting_;
   LedgerStats stats_;
+  std::size_t kept_ = routing::History::kKeptDefault;
   bool busy_ = false;
 };
 

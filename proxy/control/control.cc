@@ -20,29 +20,37 @@ struct Control::Running {
       : owner(control),
         reactor(std::move(ring), control.own_counters_, control.own_connections_, control.config_),
         background(std::make_unique<Background>(reactor.loop())),
+        ledger_thread(std::make_unique<Background>(reactor.loop())),
         registry(worker_count),
         workers(worker_count, control.connections_, control),
         publisher(reactor.loop(), workers),
         health(reactor),
         listeners(worker_count, ticket_keys),
-        changes(control.book_, *control.ledger_, *background, publisher,
+        backup(reactor.loop(), *control.ledger_),
+        changes(control.book_, *control.ledger_, *ledger_thread, backup, publisher,
                 [&control] { control.publish(); }),
         signals(reactor.loop(), [&control](int signal) { control.on_signal(signal); }),
         ready_timer(io::Timer::calling<&Running::on_ready_timeout>(this)),
         drain_timer(io::Timer::calling<&Running::on_drain_timer>(this)) {}
 
+  void use_ledger_settings(const conf::Ledger& ledger) {
+    changes.keep(ledger.history);
+    backup.use_path(ledger.copy_to);
+  }
   void on_ready_timeout() { owner.become_ready("some servers have no probe result yet"); }
   void on_drain_timer() { owner.poll_shutdown(); }
 
   Control& owner;
   std::shared_ptr<tls::TicketKeys> ticket_keys = tls::make_ticket_keys();
   Reactor reactor;
-  std::unique_ptr<Background> background;  // the first to end: its jobs use the others
+  std::unique_ptr<Background> background;     // the first to end: its jobs use the others
+  std::unique_ptr<Background> ledger_thread;  // likewise; the ledger waits for nothing else
   routing::Registry registry;
   WorkerThreads workers;
   Publisher publisher;
   HealthMonitor health;
   Listeners listeners;
+  LedgerBackup backup;
   ChangeQueue changes;
   Signals signals;
   io::Timer ready_timer;
@@ -130,6 +138,7 @@ std::expected<void, std::vector<std::string>> Control::start() {
     return std::unexpected(std::vector{started.error()});
   }
   running_->publisher.started_with(snapshot);
+  running_->use_ledger_settings(config_->ledger);
   running_->health.watch(*snapshot, *servers_);
   running_->endpoint = std::make_unique<AdminEndpoint>(ControlParts{
       config_, book_.state, book_.history, running_->workers, running_->publisher, running_->health,
@@ -143,14 +152,19 @@ std::expected<void, std::vector<std::string>> Control::start() {
 }
 
 std::expected<void, std::string> Control::restore_state() {
-  auto opened = LedgerFile::open(config_->runtime.state_directory);
+  auto opened =
+      LedgerStore::open({config_->runtime.state_directory, config_->ledger.second_directory});
   if (!opened) return std::unexpected(opened.error());
-  ledger_ = std::move(opened->file);
+  ledger_ = std::move(opened->store);
+  book_.state = routing::State(std::move(opened->base));
   for (const routing::Revision& revision : opened->revisions) book_.add(revision);
   if (opened->torn_bytes > 0) {
     log_event(Level::warning, "ledger_torn_tail_cut",
               {{"bytes", std::to_string(opened->torn_bytes)},
                {"meaning", "a change that was never acknowledged"}});
+  }
+  for (const std::string& repair : opened->repairs) {
+    log_event(Level::warning, "ledger_repaired", {{"reason", repair}});
   }
   if (!opened->damage.empty()) {
     log_event(Level::error, "ledger_damaged",
@@ -314,13 +328,16 @@ void Control::finish_reload(std::shared_ptr<Reload> reload) {
       config_->runtime.adopt_timeout,
       [this, reload](bool) {
         if (reload->config->runtime.workers != config_->runtime.workers ||
-            reload->config->runtime.state_directory != config_->runtime.state_directory) {
-          log_event(Level::warning, "needs_restart",
-                    {{"reason", "workers and state_directory are read at start only"}});
+            reload->config->runtime.state_directory != config_->runtime.state_directory ||
+            reload->config->ledger.second_directory != config_->ledger.second_directory) {
+          log_event(
+              Level::warning, "needs_restart",
+              {{"reason", "workers, state_directory and second_directory are read at start only"}});
         }
         file_config_ = reload->config;
         take_members_over();
         servers_ = reload->servers;
+        running_->use_ledger_settings(config_->ledger);
         if (shutting_down_) return true;  // no listener is opened on the way out
         running_->listeners.commit(std::move(reload->listeners), running_->workers,
                                    running_->reactor, running_->endpoint->admin(),
@@ -384,6 +401,7 @@ void Control::join() {
   unblock_signals();
   Running& running = *running_;
   running.background.reset();
+  running.ledger_thread.reset();
   running.ready_timer.cancel();
   running.drain_timer.cancel();
   if (running.endpoint) running.endpoint->stop();

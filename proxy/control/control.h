@@ -15,7 +15,7 @@
 #include "proxy/control/background.h"
 #include "proxy/control/change_queue.h"
 #include "proxy/control/health_monitor.h"
-#include "proxy/control/ledger_file.h"
+#include "proxy/control/ledger_store.h"
 #include "proxy/control/listeners.h"
 #include "proxy/control/publisher.h"
 #include "proxy/control/service_manager.h"
@@ -78,7 +78,7 @@ class Control final : private WorkerObserver {
   ConnectionCount own_connections_;  // of the admin listeners
   routing::Book book_;
   std::uint64_t epoch_ = 0;
-  std::unique_ptr<LedgerFile> ledger_;
+  std::unique_ptr<LedgerStore> ledger_;
   std::shared_ptr<AccessLog> access_log_;
   std::unique_ptr<Running> running_;
   io::Loop* loop_ = nullptr;  // running_'s: workers post to it
