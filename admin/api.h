@@ -28,6 +28,11 @@ inline constexpr std::size_t kFormFieldsMax = 128;
 inline constexpr std::size_t kAuthorBytesMax = 128;
 inline constexpr std::size_t kReasonTextBytesMax = 512;
 inline constexpr Duration kWaitMax = std::chrono::minutes(10);
+inline constexpr Duration kHealthyWaitDefault = std::chrono::seconds(30);  // of wait=healthy
+inline constexpr Duration kLeaseMin = std::chrono::seconds(1);
+inline constexpr Duration kLeaseMax = std::chrono::hours(7 * 24);
+inline constexpr Duration kRetryAfterMax = std::chrono::hours(24);
+inline constexpr std::size_t kIdempotencyKeyBytesMax = 128;
 
 // Who is at the other end, as the socket tells it.
 struct Caller {
@@ -47,6 +52,7 @@ struct Request {
   Caller caller;
   std::optional<std::string> content_type;
   std::optional<std::string> if_match;  // all its field lines, joined with ", "
+  std::optional<std::string> idempotency_key;
   std::optional<std::string> origin;
   std::optional<std::string> sec_fetch_site;
   std::string body;
@@ -62,19 +68,43 @@ struct Reply {
 
 enum class Format : std::uint8_t { json, text };
 
+// Of routes. What can't be right is found when it is planned.
 struct Change {
   routing::Transaction transaction;
+  // Where the guard would refuse it: wait so long until it would not; nullopt: refuse.
+  std::optional<Duration> wait_healthy = {};
+  bool several = false;  // asked for as a transaction of several routes, and answered so
 };
 struct Drain {
-  routing::ServerKey server;  // exists
+  routing::ServerKey server;  // exists; without a server: all of the backend
   bool draining = true;       // false: resume
   // Answer when the server is safe to stop, or (resume) takes new work; nullopt: when in force.
   std::optional<Duration> wait;
 };
+struct AddServer {
+  routing::NewServer server;
+};
+struct RemoveServer {
+  routing::ServerKey server;  // exists
+  bool force = false;         // even if something may be running on it
+};
+struct WeighServer {
+  routing::ServerKey server;  // exists
+  std::string weight;
+};
+struct LeaseAction {
+  routing::RevisionKind kind = routing::RevisionKind::renew_lease;  // or confirm_lease
+  routing::RevisionNumber lease = 0;
+  std::optional<std::chrono::seconds> ttl;
+};
+struct ReloadFile {};  // as SIGHUP does
+
 struct Command {
-  std::variant<Change, Drain> action;
+  std::variant<Change, Drain, AddServer, RemoveServer, WeighServer, LeaseAction, ReloadFile> action;
   routing::Origin origin;
   Format format = Format::json;
+  bool dry_run = false;  // say what it would do, and do nothing
+  std::optional<routing::IdempotencyKey> key = {};
 };
 
 // `If-Match` has been compared with view.state; it is handed on so that the plan compares again.

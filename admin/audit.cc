@@ -11,22 +11,7 @@ void write_revision(JsonWriter& json, const routing::Revision& revision) {
   json.key("revision").value(revision.number);
   if (!revision.origin.author.empty()) json.key("author").value(revision.origin.author);
   if (!revision.origin.reason.empty()) json.key("reason").value(revision.origin.reason);
-  json.key("changes").begin_array();
-  for (const routing::RouteChange& change : revision.routes) {
-    json.begin_object();
-    json.key("route").value(change.route);
-    write_split(json.key("before"), change.before.split);
-    write_split(json.key("after"), change.after.split);
-    json.end_object();
-  }
-  for (const routing::DrainChange& change : revision.drains) {
-    json.begin_object();
-    json.key("server").value(change.server.to_string());
-    json.key("before").value(change.before ? "draining" : "active");
-    json.key("after").value(change.after ? "draining" : "active");
-    json.end_object();
-  }
-  json.end_array();
+  write_changes(json.key("changes"), revision);
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ struct Endpoint {
   std::string_view example;  // what follows `curl`
 };
 
-inline constexpr std::size_t kEndpointCount = 8;
+inline constexpr std::size_t kEndpointCount = 25;
 std::span<const Endpoint> endpoints();
 
 }  // namespace sluice::admin

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "admin/json_writer.h"
@@ -39,21 +40,11 @@ std::string media_type(std::string_view content_type) {
   return type;
 }
 
-Reply unknown_parameter(std::string_view name, std::string_view where, const Accepted& accepted) {
+Reply unknown_parameter(std::string_view name, std::string_view where,
+                        std::span<const std::string_view> names) {
   return problem(400, "unknown_parameter",
                  fmt::format("{} says {}, which this call does not know: {}", where,
-                             routing::in_quotes(name), routing::suggestion(name, accepted.names)));
-}
-
-std::expected<void, Reply> put(Parameters& parameters, const std::string& name, std::string value,
-                               std::string_view where, const Accepted& accepted) {
-  if (std::ranges::find(accepted.names, name) == accepted.names.end())
-    return std::unexpected(unknown_parameter(name, where, accepted));
-  if (!parameters.texts.emplace(name, std::move(value)).second) {
-    return std::unexpected(
-        problem(400, "repeated_parameter", fmt::format("{} is said twice: once is enough.", name)));
-  }
-  return {};
+                             routing::in_quotes(name), routing::suggestion(name, names)));
 }
 
 std::expected<void, Reply> read_form_body(Parameters& parameters, const Request& request,
@@ -69,7 +60,8 @@ std::expected<void, Reply> read_form_body(Parameters& parameters, const Request&
     const bool is_text = std::ranges::find(accepted.names, name) != accepted.names.end();
     if (accepted.weights && !is_text) {
       parameters.weights.emplace_back(std::move(name), std::move(value));
-    } else if (auto done = put(parameters, name, std::move(value), "The body", accepted); !done) {
+    } else if (auto done = parameters.put(name, std::move(value), "The body", accepted.names);
+               !done) {
       return done;
     }
   }
@@ -82,18 +74,29 @@ std::expected<void, Reply> read_json_body(Parameters& parameters, const Request&
   if (!body) return std::unexpected(std::move(body.error()));
   for (auto& [name, value] : body->texts) {
     const bool is_text = std::ranges::find(accepted.names, name) != accepted.names.end();
+    if (accepted.words && !is_text) {
+      parameters.weights.emplace_back(std::move(name), std::move(value));
+      continue;
+    }
     if (accepted.weights && !is_text) {
       return std::unexpected(problem(422, "bad_weight",
                                      fmt::format("{} is text: a weight is a number without quotes.",
                                                  routing::in_quotes(name))));
     }
-    if (auto done = put(parameters, name, std::move(value), "The body", accepted); !done)
+    if (auto done = parameters.put(name, std::move(value), "The body", accepted.names); !done)
       return done;
   }
   if (!accepted.weights && body->has_weights_member)
-    return std::unexpected(unknown_parameter(kWeights, "The body", accepted));
+    return std::unexpected(unknown_parameter(kWeights, "The body", accepted.names));
   for (auto& [name, value] : body->numbers) {
-    if (!accepted.weights) return std::unexpected(unknown_parameter(name, "The body", accepted));
+    if (accepted.words) {
+      return std::unexpected(
+          problem(422, "bad_parameter",
+                  fmt::format("{} is a number: write active, sticky_only or off.",
+                              routing::in_quotes(name))));
+    }
+    if (!accepted.weights)
+      return std::unexpected(unknown_parameter(name, "The body", accepted.names));
     const bool is_text = std::ranges::find(accepted.names, name) != accepted.names.end();
     if (is_text && !body->has_weights_member) {
       return std::unexpected(problem(
@@ -170,6 +173,22 @@ std::expected<FieldList, Reply> parse_form(std::string_view text, std::string_vi
   return fields;
 }
 
+bool is_json(const Request& request) {
+  return media_type(request.content_type.value_or("")) == kJsonType;
+}
+
+std::expected<void, Reply> Parameters::put(const std::string& name, std::string value,
+                                           std::string_view where,
+                                           std::span<const std::string_view> names) {
+  if (std::ranges::find(names, name) == names.end())
+    return std::unexpected(unknown_parameter(name, where, names));
+  if (!texts.emplace(name, std::move(value)).second) {
+    return std::unexpected(
+        problem(400, "repeated_parameter", fmt::format("{} is said twice: once is enough.", name)));
+  }
+  return {};
+}
+
 std::optional<std::string> Parameters::find(std::string_view name) const {
   const auto found = texts.find(name);
   if (found == texts.end()) return {};
@@ -188,7 +207,7 @@ std::expected<Parameters, Reply> read_parameters(const Request& request, std::st
   if (!fields) return std::unexpected(std::move(fields.error()));
   Parameters parameters;
   for (auto& [name, value] : *fields) {
-    if (auto done = put(parameters, name, std::move(value), "The query", accepted); !done)
+    if (auto done = parameters.put(name, std::move(value), "The query", accepted.names); !done)
       return std::unexpected(std::move(done.error()));
   }
   if (auto done = read_body(parameters, request, accepted); !done)
@@ -196,28 +215,52 @@ std::expected<Parameters, Reply> read_parameters(const Request& request, std::st
   return parameters;
 }
 
-std::expected<Duration, Reply> parse_wait(std::string_view text) {
+namespace {
+
+// The Duration that the text says, or a clause about how to write one.
+std::expected<Duration, std::string> parse_duration(std::string_view text, Duration min,
+                                                    Duration max) {
+  constexpr std::array<std::pair<std::string_view, Duration>, 5> kUnits = {
+      {{"ms", std::chrono::milliseconds(1)},
+       {"s", std::chrono::seconds(1)},
+       {"m", std::chrono::minutes(1)},
+       {"h", std::chrono::hours(1)},
+       {"d", std::chrono::hours(24)}}};
   const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
-  const std::string_view unit = text.substr(digits);
-  const Duration one = unit == "ms"  ? Duration(std::chrono::milliseconds(1))
-                       : unit == "s" ? Duration(std::chrono::seconds(1))
-                       : unit == "m" ? Duration(std::chrono::minutes(1))
-                                     : Duration::zero();
-  if (digits == 0 || one == Duration::zero()) {
-    return std::unexpected(
-        problem(422, "bad_wait",
-                fmt::format("wait is {}: write a whole number and its unit, like 500ms, 60s or 2m.",
-                            routing::in_quotes(text))));
+  const auto unit =
+      std::ranges::find(kUnits, text.substr(digits), &std::pair<std::string_view, Duration>::first);
+  if (digits == 0 || unit == kUnits.end()) {
+    return std::unexpected("write a whole number and its unit, like 500ms, 60s or 2m");
   }
   std::int64_t number = 0;
   const auto parsed = std::from_chars(text.data(), text.data() + digits, number);
-  if (parsed.ec != std::errc{} || number > kWaitMax / one) {
-    return std::unexpected(
-        problem(422, "bad_wait",
-                fmt::format("wait is {}: at most {}m.", routing::in_quotes(text),
-                            std::chrono::duration_cast<std::chrono::minutes>(kWaitMax).count())));
+  if (parsed.ec != std::errc{} || number > max / unit->second) {
+    const auto minutes = std::chrono::duration_cast<std::chrono::minutes>(max).count();
+    return std::unexpected(fmt::format("at most {}m", minutes));
   }
-  return number * one;
+  if (number * unit->second < min) {
+    return std::unexpected(
+        fmt::format("at least {}s", std::chrono::duration_cast<std::chrono::seconds>(min).count()));
+  }
+  return number * unit->second;
+}
+
+}  // namespace
+
+std::expected<Duration, Reply> parse_wait(std::string_view text) {
+  auto wait = parse_duration(text, Duration::zero(), kWaitMax);
+  if (wait) return *wait;
+  return std::unexpected(problem(
+      422, "bad_wait", fmt::format("wait is {}: {}.", routing::in_quotes(text), wait.error())));
+}
+
+std::expected<Duration, Reply> parse_span(std::string_view name, std::string_view text,
+                                          Duration min, Duration max) {
+  auto span = parse_duration(text, min, max);
+  if (span) return *span;
+  return std::unexpected(
+      problem(422, "bad_parameter",
+              fmt::format("{} is {}: {}.", name, routing::in_quotes(text), span.error())));
 }
 
 std::expected<Format, Reply> parse_format(std::string_view text) {

@@ -39,6 +39,7 @@ struct Accepted {
   std::span<const std::string_view> names;  // in the query, or in the body if `body`
   bool body = false;
   bool weights = false;  // the body states weights: any further name is a backend's
+  bool words = false;    // of these, the values are words, not numbers
 };
 
 // What it says. Each name at most once over query and body together.
@@ -47,13 +48,21 @@ struct Parameters {
   FieldList weights;
 
   std::optional<std::string> find(std::string_view name) const;
+  // Takes one of `names`, once. The error says what is known, or that it is said twice.
+  std::expected<void, Reply> put(const std::string& name, std::string value, std::string_view where,
+                                 std::span<const std::string_view> names);
 };
+// Whether the body is sent as JSON.
+bool is_json(const Request& request);
 // The error is 400, 413, 415 or 422.
 std::expected<Parameters, Reply> read_parameters(const Request& request, std::string_view query,
                                                  const Accepted& accepted);
 
 // `500ms`, `60s`, `2m`; at most kWaitMax.
 std::expected<Duration, Reply> parse_wait(std::string_view text);
+// The same of any name, also in `h` and `d`, from `min` to `max`.
+std::expected<Duration, Reply> parse_span(std::string_view name, std::string_view text,
+                                          Duration min, Duration max);
 std::expected<Format, Reply> parse_format(std::string_view text);
 // `author` or `reason`: text in UTF-8 without control characters.
 std::expected<std::string, Reply> parse_remark(std::string_view name, std::string_view text,

@@ -12,6 +12,85 @@ void write_split(JsonWriter& json, const routing::Split& split) {
   json.end_object();
 }
 
+namespace {
+
+std::string_view active_word(bool draining) {
+  return draining ? "draining" : "active";
+}
+
+void write_whole_setting(JsonWriter& json, const routing::RouteSetting& setting) {
+  json.begin_object(JsonWriter::Layout::one_line);
+  write_split(json.key("weights"), setting.split);
+  write_setting(json, setting);
+  json.end_object();
+}
+
+void write_membership(JsonWriter& json, const routing::Membership& membership) {
+  json.begin_object(JsonWriter::Layout::one_line);
+  if (membership.added) json.key("added").value(membership.added->to_string());
+  if (membership.removed) json.key("removed").value(true);
+  if (membership.weight) json.key("weight").value(*membership.weight);
+  json.end_object();
+}
+
+}  // namespace
+
+void write_states(JsonWriter& json, const routing::Split& split) {
+  const bool all_active = std::ranges::all_of(split, [](const conf::WeightedBackend& share) {
+    return share.state == conf::ShareState::active;
+  });
+  if (all_active) return;
+  json.key("states").begin_object(JsonWriter::Layout::one_line);
+  for (const conf::WeightedBackend& share : split) {
+    json.key(share.backend).value(routing::to_string(share.state));
+  }
+  json.end_object();
+}
+
+void write_setting(JsonWriter& json, const routing::RouteSetting& setting) {
+  write_states(json, setting.split);
+  if (setting.maintenance) {
+    json.key("maintenance").begin_object(JsonWriter::Layout::one_line);
+    json.key("retry_after").value(setting.maintenance->retry_after.count());
+    json.end_object();
+  }
+}
+
+void write_lease(JsonWriter& json, routing::RevisionNumber number, const routing::Lease& lease) {
+  json.begin_object(JsonWriter::Layout::one_line);
+  json.key("revision").value(number);
+  json.key("ttl").value(lease.ttl.count());
+  json.key("deadline").value(to_rfc3339(lease.deadline));
+  json.key("on_lapse").value(routing::to_string(lease.on_lapse));
+  json.end_object();
+}
+
+void write_changes(JsonWriter& json, const routing::Revision& revision) {
+  json.begin_array();
+  for (const routing::RouteChange& change : revision.routes) {
+    json.begin_object();
+    json.key("route").value(change.route);
+    write_whole_setting(json.key("before"), change.before);
+    write_whole_setting(json.key("after"), change.after);
+    json.end_object();
+  }
+  for (const routing::DrainChange& change : revision.drains) {
+    json.begin_object(JsonWriter::Layout::one_line);
+    json.key("server").value(change.server.to_string());
+    json.key("before").value(active_word(change.before));
+    json.key("after").value(active_word(change.after));
+    json.end_object();
+  }
+  for (const routing::MembershipChange& change : revision.members) {
+    json.begin_object(JsonWriter::Layout::one_line);
+    json.key("server").value(change.server.to_string());
+    write_membership(json.key("before"), change.before);
+    write_membership(json.key("after"), change.after);
+    json.end_object();
+  }
+  json.end_array();
+}
+
 void write_server(JsonWriter& json, const ServerView& server) {
   json.begin_object();
   json.key("name").value(server.key.server);

@@ -13,6 +13,13 @@ namespace sluice::admin {
 
 // {"blue": 90, "green": 10}, on one line.
 void write_split(JsonWriter& json, const routing::Split& split);
+// The same of states, where any is other than active; else nothing.
+void write_states(JsonWriter& json, const routing::Split& split);
+// "states", "maintenance": what of a setting is not its weights, as members.
+void write_setting(JsonWriter& json, const routing::RouteSetting& setting);
+// One change of a revision, as an object of "route", "before" and "after".
+void write_changes(JsonWriter& json, const routing::Revision& revision);
+void write_lease(JsonWriter& json, routing::RevisionNumber number, const routing::Lease& lease);
 // The object of one server.
 void write_server(JsonWriter& json, const ServerView& server);
 // {"everywhere": true, "workers": 4, "weights": {...}}, or by_worker where workers differ.

@@ -1,5 +1,7 @@
 #include "admin/plan.h"
 
+#include "proxy/base/check.h"
+
 namespace sluice::admin {
 namespace {
 
@@ -16,7 +18,27 @@ struct Planner {
     return state.plan(change.transaction, facts, command.origin, now);
   }
   Planned operator()(const Drain& drain) const {
+    if (drain.server.server.empty()) {
+      return state.plan_drain_all(facts.config, drain.server.backend, drain.draining,
+                                  command.origin, now);
+    }
     return state.plan_drain(facts.config, drain.server, drain.draining, command.origin, now);
+  }
+  Planned operator()(const AddServer& add) const {
+    return state.plan_add(facts.config, add.server, command.origin, now);
+  }
+  Planned operator()(const RemoveServer& remove) const {
+    return state.plan_remove(facts, remove.server, remove.force, command.origin, now);
+  }
+  Planned operator()(const WeighServer& weigh) const {
+    return state.plan_weigh(facts.config, weigh.server, weigh.weight, command.origin, now);
+  }
+  Planned operator()(const LeaseAction& action) const {
+    return state.plan_lease(action.kind, action.lease, action.ttl, command.origin, now);
+  }
+  Planned operator()(const ReloadFile&) const {
+    SLUICE_CHECK(false && "a reload is planned with its file");
+    return std::unexpected(routing::PlanError{});
   }
 };
 
@@ -24,7 +46,9 @@ struct Planner {
 
 Planned plan(const Command& command, const routing::State& state, const routing::Facts& facts,
              WallTime now) {
-  return std::visit(Planner{command, state, facts, now}, command.action);
+  auto planned = std::visit(Planner{command, state, facts, now}, command.action);
+  if (planned) planned->key = command.key;
+  return planned;
 }
 
 }  // namespace sluice::admin

@@ -47,6 +47,10 @@ void write_route(JsonWriter& json, const View& view, std::string_view name,
                  const routing::RouteState& route) {
   json.key("revision").value(route.revision);
   write_split(json.key("weights"), route.setting.split);
+  write_setting(json, route.setting);
+  if (const auto number = view.state.lease_of(name); number != 0) {
+    write_lease(json.key("lease"), number, view.state.leases().at(number).lease);
+  }
   write_in_force(json.key("in_force"), view, name);
   write_observed(json.key("observed"), view, name);
 }
@@ -102,14 +106,17 @@ Table servers_table() {
                 "FAILURES", "DRAINING", "SAFE TO STOP", "LAST ERROR"});
 }
 
+void add_row(Table& table, const ServerView& server) {
+  table.add({server.key.backend, server.key.server, server.address.to_string(),
+             std::string(status_word(server)), to_rfc3339(server.since),
+             std::to_string(server.running), std::to_string(server.requests),
+             std::to_string(server.failures), server.draining ? "yes" : "no",
+             server.safe_to_stop ? "yes" : "no", server.last_error});
+}
+
 void add_rows(Table& table, const View& view, std::string_view backend) {
   for (const ServerView& server : view.servers) {
-    if (server.key.backend != backend) continue;
-    table.add({server.key.backend, server.key.server, server.address.to_string(),
-               std::string(status_word(server)), to_rfc3339(server.since),
-               std::to_string(server.running), std::to_string(server.requests),
-               std::to_string(server.failures), server.draining ? "yes" : "no",
-               server.safe_to_stop ? "yes" : "no", server.last_error});
+    if (server.key.backend == backend) add_row(table, server);
   }
 }
 
@@ -144,6 +151,10 @@ Reply render_index(const View& view, Format format) {
   json.key("epoch").value(view.epoch);
   json.key("ready").value(view.ready.ok);
   json.key("ready_because").value(view.ready.sentence);
+  json.key("ledger").begin_object(JsonWriter::Layout::one_line);
+  json.key("good_copies").value(view.ledger.good_copies);
+  json.key("alarm").value(view.ledger.alarm);
+  json.end_object();
   json.key("paths").begin_array();
   for (const Endpoint& endpoint : endpoints()) {
     json.begin_object();
@@ -216,6 +227,26 @@ Reply render_backends(const View& view, Format format) {
   json.end_object();
   json.end_object();
   return json_reply(json);
+}
+
+Reply render_server(const View& view, const routing::ServerKey& key, Format format) {
+  const ServerView* server = view.server(key);
+  SLUICE_CHECK(server != nullptr);
+  Reply reply;
+  if (format == Format::text) {
+    Table table = servers_table();
+    add_row(table, *server);
+    reply = text_reply(table.finish());
+  } else {
+    JsonWriter json;
+    json.begin_object();
+    json.key("backend").value(key.backend);
+    write_server(json.key("server"), *server);
+    json.end_object();
+    reply = json_reply(json);
+  }
+  reply.fields.emplace_back("ETag", etag(server->drain_revision));
+  return reply;
 }
 
 Reply render_backend(const View& view, std::string_view backend, Format format) {

@@ -22,16 +22,33 @@ Reply render_backends(const View& view, Format format);
 // Precondition: the backend exists.
 Reply render_backend(const View& view, std::string_view backend, Format format);
 
+// Precondition: the server exists.
+Reply render_server(const View& view, const routing::ServerKey& server, Format format);
+// At most `limit` of those before `before` (0: of all), newest first; `route` empty: of all routes.
+Reply render_history(const View& view, std::string_view route, routing::RevisionNumber before,
+                     std::size_t limit, Format format);
+Reply render_revision(const routing::Revision& revision, Format format);
+Reply render_leases(const View& view, Format format);
+// Of the last reload that found any.
+Reply render_conflicts(const View& view, Format format);
+
 // --- What becomes of a Command ----------------------------------------------------------------
-// The plan was refused: 404, 412 or 422, and nothing changed.
+// The plan was refused: 404, 409, 412, 422 or 428, and nothing changed.
 Reply render_plan_error(const View& view, const Command& command, const routing::PlanError& error);
+// What the command would do: 200, and nothing changed.
+Reply render_dry_run(const View& view, const Command& command, const routing::Revision& revision);
 // The plan changes nothing, and what is already so is in force everywhere (control makes sure, as
-// after a change: an earlier call may have ended in 504): 200. Shift and Switch; a Drain gets
-// render_drain.
+// after a change: an earlier call may have ended in 504): 200. A Drain gets render_drain.
 Reply render_noop(const View& view, const Command& command);
-// A shift or switch is in force everywhere: 200.
-Reply render_shift_done(const View& view, const Command& command,
-                        const routing::Revision& revision);
+// The revision is in force everywhere: 200, or 201 for a new server. A Drain gets render_drain.
+// `replayed`: it was made by an earlier call of the same Idempotency-Key.
+Reply render_done(const View& view, const Command& command, const routing::Revision& revision,
+                  bool replayed = false);
+// A reload's verdict: 200, or 422 with every reason.
+Reply render_reload(const Command& command, const std::vector<std::string>& errors,
+                    const std::vector<std::string>& conflicts, routing::RevisionNumber revision);
+// No backend became able to take what wait=healthy asked for in time: 504, and nothing changed.
+Reply render_not_healthy(const routing::PlanError& error, Duration waited);
 // A drain or resume is in force everywhere, and what `wait` asked for is so: 200. `changed` is
 // false when it was already so.
 Reply render_drain(const View& view, const Command& command, bool changed);

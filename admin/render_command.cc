@@ -11,47 +11,10 @@
 namespace sluice::admin {
 namespace {
 
-const std::string& route_of(const Command& command) {
-  const auto* change = std::get_if<Change>(&command.action);
-  SLUICE_CHECK(change != nullptr);
-  return change->transaction.routes.front().route;
-}
-
 const Drain& drain_of(const Command& command) {
   const auto* drain = std::get_if<Drain>(&command.action);
   SLUICE_CHECK(drain != nullptr);
   return *drain;
-}
-
-// What a shift's answer says, whether it changed something (`before`) or not (nullptr).
-Reply render_split(const View& view, const Command& command, std::string_view route,
-                   routing::RevisionNumber revision, const routing::Split& weights,
-                   const routing::Split* before) {
-  const std::string now = fmt::format("{}: {}", route, split_text(weights));
-  Reply reply;
-  if (command.format == Format::text) {
-    reply =
-        text_reply(before != nullptr ? fmt::format("{}, revision {}, was {}\n", now, revision,
-                                                   split_text(*before))
-                                     : fmt::format("{}, revision {}, unchanged\n", now, revision));
-  } else {
-    JsonWriter json;
-    json.begin_object();
-    json.key("route").value(route);
-    json.key("revision").value(revision);
-    json.key("changed").value(before != nullptr);
-    write_split(json.key("weights"), weights);
-    if (before != nullptr) write_split(json.key("before"), *before);
-    json.key("in_force").begin_object(JsonWriter::Layout::one_line);
-    json.key("everywhere").value(true);
-    json.key("workers").value(view.process.workers);
-    json.end_object();
-    json.end_object();
-    reply = json_reply(json);
-  }
-  reply.fields.emplace_back("ETag", etag(revision));
-  reply.note = before != nullptr ? now : now + " (unchanged)";
-  return reply;
 }
 
 // A reload can take away what a call waits for.
@@ -93,6 +56,8 @@ std::string_view code_of(routing::PlanError::Kind kind) {
       return "last_server";
     case Kind::server_exists:
       return "server_exists";
+    case Kind::key_reused:
+      return "idempotency_key_reused";
   }
   return "bad_split";
 }
@@ -109,6 +74,7 @@ int status_of(const Command& command, routing::PlanError::Kind kind) {
       return std::holds_alternative<Change>(command.action) ? 422 : 404;
     case Kind::bad_split:
     case Kind::bad_server:
+    case Kind::key_reused:
       return 422;
     case Kind::stale:
       return 412;
@@ -142,6 +108,38 @@ void write_drain(JsonWriter& json, const ServerView& server) {
   write_server(json.key("server"), server);
 }
 
+// Of all of a backend's servers.
+Reply render_backend_drain(const View& view, const Command& command, bool changed) {
+  const std::string& backend = drain_of(command).server.backend;
+  bool all_safe = true;
+  std::string text;
+  for (const ServerView& server : view.servers) {
+    if (server.key.backend != backend) continue;
+    all_safe = all_safe && server.safe_to_stop;
+    text += fmt::format("{}: {}\n", server.key.to_string(), drain_state(server));
+  }
+  Reply reply;
+  if (command.format == Format::text) {
+    reply = text_reply(std::move(text));
+  } else {
+    JsonWriter json;
+    json.begin_object();
+    json.key("changed").value(changed);
+    json.key("safe_to_stop").value(all_safe);
+    json.key("backend").value(backend);
+    json.key("servers").begin_array();
+    for (const ServerView& server : view.servers) {
+      if (server.key.backend == backend) write_server(json, server);
+    }
+    json.end_array();
+    json.end_object();
+    reply = json_reply(json);
+  }
+  reply.note = fmt::format("{}: {}{}", backend, drain_of(command).draining ? "drain" : "resume",
+                           changed ? "" : " (unchanged)");
+  return reply;
+}
+
 }  // namespace
 
 Reply render_plan_error(const View& view, const Command& command, const routing::PlanError& error) {
@@ -153,23 +151,9 @@ Reply render_plan_error(const View& view, const Command& command, const routing:
   return reply;
 }
 
-Reply render_noop(const View& view, const Command& command) {
-  const std::string& name = route_of(command);
-  const routing::RouteState* route = view.state.route(name);
-  if (route == nullptr) return gone("unknown_route", "Route " + name);
-  return render_split(view, command, name, route->revision, route->setting.split, nullptr);
-}
-
-Reply render_shift_done(const View& view, const Command& command,
-                        const routing::Revision& revision) {
-  SLUICE_CHECK(revision.routes.size() == 1);
-  const routing::RouteChange& change = revision.routes.front();
-  return render_split(view, command, change.route, revision.number, change.after.split,
-                      &change.before.split);
-}
-
 Reply render_drain(const View& view, const Command& command, bool changed) {
   const Drain& drain = drain_of(command);
+  if (drain.server.server.empty()) return render_backend_drain(view, command, changed);
   const ServerView* server = view.server(drain.server);
   if (server == nullptr) return gone("unknown_server", "Server " + drain.server.to_string());
   const std::string now = fmt::format("{}: {}", drain.server.to_string(), drain_state(*server));
@@ -193,8 +177,17 @@ Reply render_drain(const View& view, const Command& command, bool changed) {
 
 Reply render_wait_lapsed(const View& view, const Command& command) {
   const Drain& drain = drain_of(command);
-  const ServerView* server = view.server(drain.server);
   SLUICE_CHECK(drain.wait);
+  if (drain.server.server.empty()) {
+    const double waited = std::chrono::duration<double>(*drain.wait).count();
+    return problem(
+        504, "wait_lapsed",
+        fmt::format("After {} s not every server of backend {} is {}. What was asked for "
+                    "stays so; call again to wait on.",
+                    waited, drain.server.backend,
+                    drain.draining ? "safe to stop" : "taking new work"));
+  }
+  const ServerView* server = view.server(drain.server);
   if (server == nullptr) return gone("unknown_server", "Server " + drain.server.to_string());
   const double seconds = std::chrono::duration<double>(*drain.wait).count();
   const std::string detail =

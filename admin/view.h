@@ -14,6 +14,7 @@
 #include "conf/config.h"
 #include "health/tracker.h"
 #include "proxy/base/clock.h"
+#include "routing/history.h"
 #include "routing/observed.h"
 #include "routing/revision.h"
 #include "routing/state.h"
@@ -66,9 +67,16 @@ struct Verdict {
   std::string sentence;
 };
 
+// How the ledger's two copies are.
+struct LedgerView {
+  std::size_t good_copies = 2;
+  std::string alarm;  // what is wrong; empty: nothing
+};
+
 struct View {
-  const conf::Config& config;
+  const conf::Config& config;  // with the servers that came or went at run time
   const routing::State& state;
+  const routing::History& history;
   WallTime now;
   std::uint64_t epoch = 0;          // published
   std::vector<Adoption> adoptions;  // newest first; one entry when all workers run the same epoch
@@ -78,6 +86,9 @@ struct View {
   ProcessInfo process;
   Verdict alive;
   Verdict ready;
+  LedgerView ledger;
+  // Called for GET /ledger only: all of it, as it is on the disk.
+  std::function<std::string()> ledger_text;
   // Called for /metrics only.
   std::function<MetricsInput()> collect_metrics;
 

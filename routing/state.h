@@ -85,6 +85,7 @@ struct PlanError {
     not_drained,        // 409
     last_server,        // 409
     server_exists,      // 409
+    key_reused,         // 422: the Idempotency-Key stands for another call
   };
   Kind kind = Kind::bad_split;
   std::string message;     // a sentence: what, where, what would be right

@@ -36,51 +36,6 @@ std::optional<std::string> field(const http::Fields& fields, std::string_view na
 
 }  // namespace
 
-// A caller of drain or resume who asked to be answered when it is done.
-class AdminEndpoint::Waiting {
- public:
-  Waiting(AdminEndpoint& endpoint, const admin::Request& request, admin::Command command,
-          Answer answer, std::optional<Revision> revision)
-      : endpoint_(endpoint),
-        request_(request),
-        command_(std::move(command)),
-        answer_(std::move(answer)),
-        revision_(std::move(revision)),
-        deadline_(endpoint.parts_.reactor.loop().now() + *drain().wait),
-        timer_(io::Timer::calling<&Waiting::look>(this)) {}
-
-  // Frees *this when the wait is over.
-  void look() {
-    io::Loop& loop = endpoint_.parts_.reactor.loop();
-    if (!answer_.awaited()) {
-      endpoint_.waiting_.erase(this);
-    } else if (endpoint_.wait_is_over(drain())) {
-      finish(admin::render_drain(endpoint_.view(), command_, revision_.has_value()));
-    } else if (loop.now() >= deadline_) {
-      finish(admin::render_wait_lapsed(endpoint_.view(), command_));
-    } else {
-      if (!drain().draining) endpoint_.parts_.health.hurry(drain().server);
-      loop.timers().arm(timer_, std::min(deadline_, loop.now() + kWaitPollTime));
-    }
-  }
-  void give_up() { finish(admin::render_wait_lapsed(endpoint_.view(), command_)); }
-
- private:
-  const admin::Drain& drain() const { return std::get<admin::Drain>(command_.action); }
-  void finish(const admin::Reply& reply) {
-    endpoint_.reply(request_, reply, answer_, revision_ ? &*revision_ : nullptr);
-    endpoint_.waiting_.erase(this);
-  }
-
-  AdminEndpoint& endpoint_;
-  admin::Request request_;
-  admin::Command command_;
-  Answer answer_;
-  std::optional<Revision> revision_;
-  TimePoint deadline_;
-  io::Timer timer_;
-};
-
 AdminEndpoint::AdminEndpoint(ControlParts parts)
     : parts_(parts),
       admin_(parts.reactor.loop(), admin::kBodyBytesMax,
@@ -91,6 +46,18 @@ AdminEndpoint::AdminEndpoint(ControlParts parts)
                  [this](LocalRequest request, Answer answer) {
                    on_read_only(std::move(request), std::move(answer));
                  }),
+      commands_(
+          {.changes = parts.changes,
+           .publisher = parts.publisher,
+           .health = parts.health,
+           .loop = parts.reactor.loop(),
+           .config = parts.config,
+           .book = parts.book,
+           .view = [this] { return view(); },
+           .reply = [this](const admin::Request& request, const admin::Reply& made,
+                           const Answer& answer,
+                           const Revision* revision) { reply(request, made, answer, revision); },
+           .reload = parts.reload}),
       observe_timer_(io::Timer::calling<&AdminEndpoint::observe>(this)) {
   observe();
 }
@@ -99,7 +66,7 @@ AdminEndpoint::~AdminEndpoint() = default;
 
 void AdminEndpoint::stop() {
   observe_timer_.cancel();
-  while (!waiting_.empty()) waiting_.begin()->second->give_up();
+  commands_.stop();
 }
 
 void AdminEndpoint::observe() {
@@ -124,6 +91,7 @@ admin::Request AdminEndpoint::make_request(LocalRequest& request) const {
   made.caller = identify_caller(request.client.fd, request.client.peer);
   made.content_type = field(request.head.fields, "Content-Type");
   made.if_match = field(request.head.fields, "If-Match");
+  made.idempotency_key = field(request.head.fields, "Idempotency-Key");
   made.origin = field(request.head.fields, "Origin");
   made.sec_fetch_site = field(request.head.fields, "Sec-Fetch-Site");
   made.body = std::move(request.body);
@@ -136,7 +104,7 @@ void AdminEndpoint::on_admin(LocalRequest request, Answer answer) {
   if (const auto* ready = std::get_if<admin::Reply>(&handled)) {
     reply(*made, *ready, answer, nullptr);
   } else {
-    run(std::move(made), std::get<admin::Command>(std::move(handled)), std::move(answer));
+    commands_.run(std::move(made), std::get<admin::Command>(std::move(handled)), std::move(answer));
   }
 }
 
@@ -156,74 +124,11 @@ void AdminEndpoint::reply(const admin::Request& request, const admin::Reply& rep
   answer({reply.status, reply.content_type, reply.fields, reply.body});
 }
 
-void AdminEndpoint::run(std::shared_ptr<admin::Request> request, admin::Command command,
-                        Answer answer) {
-  auto shared = std::make_shared<const admin::Command>(std::move(command));
-  parts_.changes.submit(
-      [this, shared](const routing::State& state)
-          -> std::expected<std::optional<Revision>, routing::PlanError> {
-        auto planned = admin::plan(*shared, state, facts(), parts_.reactor.loop().wall_now());
-        if (!planned) return std::unexpected(std::move(planned.error()));
-        if (routing::changes_nothing(*planned)) return std::nullopt;
-        return std::move(*planned);
-      },
-      [this, request, shared, answer](const ChangeQueue::Outcome& outcome) {
-        on_outcome(*request, *shared, answer, outcome);
-      },
-      parts_.config->runtime.adopt_timeout,
-      [this, shared](bool changed) {
-        // Whatever was known of a server before it was drained says nothing of what runs there now.
-        const auto* drain = std::get_if<admin::Drain>(&shared->action);
-        if (changed && drain && !drain->draining) parts_.health.await_pass(drain->server);
-        return false;
-      });
-}
-
-void AdminEndpoint::on_outcome(const admin::Request& request, const admin::Command& command,
-                               Answer answer, const ChangeQueue::Outcome& outcome) {
-  const Revision* revision = outcome.revision ? &*outcome.revision : nullptr;
-  const auto* drain = std::get_if<admin::Drain>(&command.action);
-  if (outcome.refused) {
-    reply(request, admin::render_plan_error(view(), command, *outcome.refused), answer, nullptr);
-  } else if (!outcome.ledger_error.empty()) {
-    reply(request, admin::render_ledger_failed(outcome.ledger_error), answer, nullptr);
-  } else if (!outcome.behind.empty()) {
-    const auto number = revision ? revision->number : parts_.publisher.current()->revision;
-    reply(request, admin::render_not_adopted(view(), number, outcome.behind), answer, revision);
-  } else if (drain) {
-    if (drain->wait) {
-      auto waiting =
-          std::make_unique<Waiting>(*this, request, command, std::move(answer), outcome.revision);
-      Waiting& added = *waiting;
-      waiting_.emplace(&added, std::move(waiting));
-      added.look();
-    } else {
-      reply(request, admin::render_drain(view(), command, revision != nullptr), answer, revision);
-    }
-  } else if (revision) {
-    reply(request, admin::render_shift_done(view(), command, *revision), answer, revision);
-  } else {
-    reply(request, admin::render_noop(view(), command), answer, nullptr);
-  }
-}
-
-routing::Facts AdminEndpoint::facts() const {
-  return {.config = *parts_.config, .history = parts_.history};
-}
-
-bool AdminEndpoint::wait_is_over(const admin::Drain& drain) const {
-  for (const admin::ServerView& server : servers()) {
-    if (server.key != drain.server) continue;
-    if (drain.draining) return server.safe_to_stop;
-    return !server.probed || server.status == health::Status::up;
-  }
-  return true;  // the server left the configuration
-}
-
 // --- What admin/ may see ----------------------------------------------------------------------
 
 admin::View AdminEndpoint::view() const {
-  admin::View view{.config = *parts_.config, .state = parts_.state};
+  admin::View view{
+      .config = *parts_.config, .state = parts_.book.state, .history = parts_.book.history};
   view.now = parts_.reactor.loop().wall_now();
   view.epoch = parts_.publisher.current()->epoch;
   view.adoptions = adoptions();
@@ -243,6 +148,9 @@ admin::View AdminEndpoint::view() const {
                   .workers = parts_.workers.size()};
   view.alive = {true, "alive"};
   view.ready = ready_;
+  view.ledger = {.good_copies = parts_.changes.stats().good_copies,
+                 .alarm = parts_.changes.stats().alarm};
+  view.ledger_text = [this] { return parts_.ledger.text(); };
   view.collect_metrics = [this] { return collect_metrics(); };
   return view;
 }
@@ -296,7 +204,7 @@ std::vector<admin::ServerView> AdminEndpoint::servers() const {
         view.last_error_at = known->last_error_at;
       }
       view.draining = server.draining;
-      view.drain_revision = parts_.state.drain_revision(server.key);
+      view.drain_revision = parts_.book.state.drain_revision(server.key);
       // Asked before the count: once all have adopted, nothing new can begin.
       const bool drained = server.draining && drained_everywhere(b, s);
       view.running = server.runtime->running();
@@ -349,7 +257,7 @@ admin::MetricsInput AdminEndpoint::collect_metrics() const {
     }
   }
   const LedgerStats& ledger = parts_.changes.stats();
-  input.ledger = {.revision = parts_.state.revision(),
+  input.ledger = {.revision = parts_.book.state.revision(),
                   .bytes = ledger.bytes,
                   .writes = ledger.writes,
                   .write_time = ledger.write_time,

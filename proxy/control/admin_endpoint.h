@@ -3,6 +3,7 @@
 // are in force. Control's thread only.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -10,6 +11,7 @@
 #include "admin/api.h"
 #include "admin/view.h"
 #include "proxy/control/change_queue.h"
+#include "proxy/control/command_runner.h"
 #include "proxy/control/health_monitor.h"
 #include "proxy/control/listeners.h"
 #include "proxy/control/publisher.h"
@@ -23,22 +25,21 @@ namespace sluice::proxy {
 // What control owns and the endpoint reads. All outlive it.
 struct ControlParts {
   const std::shared_ptr<const conf::Config>& config;
-  const routing::State& state;
-  const routing::History& history;
+  const routing::Book& book;
   WorkerThreads& workers;
   Publisher& publisher;
   HealthMonitor& health;
   ChangeQueue& changes;
+  const LedgerStore& ledger;
   const Listeners& listeners;
   Reactor& reactor;
   const admin::WorkerCounters& own_counters;
   WallTime started;
+  std::function<void(CommandRunner::OnReloaded)> reload;
 };
 
 class AdminEndpoint {
  public:
-  // How often a `?wait=` looks again.
-  static constexpr Duration kWaitPollTime = std::chrono::milliseconds(10);
   static constexpr Duration kObserveTime = std::chrono::seconds(1);
 
   explicit AdminEndpoint(ControlParts parts);
@@ -54,18 +55,11 @@ class AdminEndpoint {
   void stop();
 
  private:
-  class Waiting;
-
   void on_admin(LocalRequest request, Answer answer);
   void on_read_only(LocalRequest request, Answer answer);
   admin::Request make_request(LocalRequest& request) const;
-  void run(std::shared_ptr<admin::Request> request, admin::Command command, Answer answer);
-  void on_outcome(const admin::Request& request, const admin::Command& command, Answer answer,
-                  const ChangeQueue::Outcome& outcome);
   void reply(const admin::Request& request, const admin::Reply& reply, const Answer& answer,
              const routing::Revision* revision);
-  routing::Facts facts() const;
-  bool wait_is_over(const admin::Drain& drain) const;
   void observe();
 
   admin::View view() const;
@@ -77,9 +71,9 @@ class AdminEndpoint {
   ControlParts parts_;
   LocalService admin_;
   LocalService read_only_;
+  CommandRunner commands_;
   io::Timer observe_timer_;
   std::map<std::string, routing::ObservedShare> observed_;
-  std::map<Waiting*, std::unique_ptr<Waiting>> waiting_;
   admin::Verdict ready_{false, "starting: the first health probes are under way"};
   std::uint64_t reloads_accepted_ = 0;
   std::uint64_t reloads_refused_ = 0;

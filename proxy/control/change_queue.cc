@@ -67,6 +67,7 @@ void ChangeQueue::write(Change change, routing::Revision revision) {
         if (job->written) {
           book_.add(job->revision);
           backup_.ledger_changed();
+          if (on_changed_) on_changed_(job->revision);
           publish(std::move(job->change), std::move(job->revision));
         } else {
           ++stats_.failures;
@@ -116,7 +117,8 @@ void ChangeQueue::take_health() {
 }
 
 void ChangeQueue::publish(Change change, std::optional<routing::Revision> revision) {
-  const bool asked = change.before_publish && change.before_publish(revision.has_value());
+  const bool asked =
+      change.before_publish && change.before_publish(revision ? &*revision : nullptr);
   if (revision || asked) publish_();
   publisher_.when_adopted(change.adopt_timeout,
                           [then = std::move(change.then), revision = std::move(revision)](

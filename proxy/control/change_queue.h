@@ -54,9 +54,12 @@ class ChangeQueue {
   // of the older ones.
   void keep(std::size_t revisions) { kept_ = revisions; }
 
-  // Runs once the revision is durable, right before it is published. `changed`: there is one.
-  // True asks for publishing in any case.
-  using BeforePublish = std::move_only_function<bool(bool changed)>;
+  // Runs once the revision is durable, right before it is published; null: there is none, nothing
+  // has changed. True asks for publishing in any case.
+  using BeforePublish = std::move_only_function<bool(const routing::Revision* revision)>;
+  // Told of every revision once it is in the state.
+  using OnChanged = std::function<void(const routing::Revision&)>;
+  void when_changed(OnChanged then) { on_changed_ = std::move(then); }
 
   void submit(Plan plan, Then then, Duration adopt_timeout, BeforePublish before_publish = {});
   const LedgerStats& stats() const { return stats_; }
@@ -82,6 +85,7 @@ class ChangeQueue {
   Publisher& publisher_;
   Publish publish_;
   std::deque<Change> waiting_;
+  OnChanged on_changed_;
   LedgerStats stats_;
   std::size_t kept_ = routing::History::kKeptDefault;
   bool busy_ = false;

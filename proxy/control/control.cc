@@ -8,6 +8,7 @@
 
 #include "conf/parser.h"
 #include "proxy/control/event_log.h"
+#include "proxy/control/lease_keeper.h"
 #include "proxy/control/server_settings.h"
 #include "proxy/control/version.h"
 #include "proxy/io/uring_ring.h"
@@ -29,6 +30,7 @@ struct Control::Running {
         backup(reactor.loop(), *control.ledger_),
         changes(control.book_, *control.ledger_, *ledger_thread, backup, publisher,
                 [&control] { control.publish(); }),
+        leases(reactor.loop(), control.book_, changes),
         signals(reactor.loop(), [&control](int signal) { control.on_signal(signal); }),
         ready_timer(io::Timer::calling<&Running::on_ready_timeout>(this)),
         drain_timer(io::Timer::calling<&Running::on_drain_timer>(this)) {}
@@ -52,6 +54,7 @@ struct Control::Running {
   Listeners listeners;
   LedgerBackup backup;
   ChangeQueue changes;
+  LeaseKeeper leases;
   Signals signals;
   io::Timer ready_timer;
   io::Timer drain_timer;
@@ -131,6 +134,7 @@ std::expected<void, std::vector<std::string>> Control::start() {
   if (const auto taken = take_config_over(); !taken) {
     return std::unexpected(std::vector{taken.error()});
   }
+  lapse_overdue_leases();
 
   take_members_over();
   auto snapshot = running_->registry.build(config_, book_.state, ++epoch_);
@@ -141,8 +145,11 @@ std::expected<void, std::vector<std::string>> Control::start() {
   running_->use_ledger_settings(config_->ledger);
   running_->health.watch(*snapshot, *servers_);
   running_->endpoint = std::make_unique<AdminEndpoint>(ControlParts{
-      config_, book_.state, book_.history, running_->workers, running_->publisher, running_->health,
-      running_->changes, running_->listeners, running_->reactor, own_counters_, started_});
+      config_, book_, running_->workers, running_->publisher, running_->health, running_->changes,
+      *ledger_, running_->listeners, running_->reactor, own_counters_, started_,
+      [this](CommandRunner::OnReloaded then) { reload(std::move(then)); }});
+  running_->changes.when_changed([this](const routing::Revision&) { running_->leases.look(); });
+  running_->leases.look();
   running_->listeners.commit(std::move(*prepared), running_->workers, running_->reactor,
                              running_->endpoint->admin(), running_->endpoint->read_only());
   running_->reactor.loop().timers().arm(
@@ -157,6 +164,8 @@ std::expected<void, std::string> Control::restore_state() {
   if (!opened) return std::unexpected(opened.error());
   ledger_ = std::move(opened->store);
   book_.state = routing::State(std::move(opened->base));
+  // What the ledger keeps, until it is compacted.
+  book_.history = routing::History(2 * config_->ledger.history + 1);
   for (const routing::Revision& revision : opened->revisions) book_.add(revision);
   if (opened->torn_bytes > 0) {
     log_event(Level::warning, "ledger_torn_tail_cut",
@@ -189,6 +198,30 @@ std::expected<void, std::string> Control::take_config_over() {
   }
   book_.add(*plan.revision);
   return {};
+}
+
+// What lapsed while nobody was there to see it, before a request is served by it.
+void Control::lapse_overdue_leases() {
+  std::vector<routing::RevisionNumber> overdue;
+  for (const auto& [number, lease] : book_.state.leases()) {
+    if (lease.lease.deadline <= started_) overdue.push_back(number);
+  }
+  for (const routing::RevisionNumber number : overdue) {
+    const auto lapse =
+        book_.state.plan_lease(routing::RevisionKind::lapse_lease, number, {},
+                               {.identity = "lease", .author = {}, .reason = {}}, started_);
+    if (!lapse) continue;  // an earlier one of these was the last that held for its routes
+    if (const auto written = ledger_->append(*lapse); !written) {
+      log_event(Level::error, "lease_not_lapsed",
+                {{"lease", std::to_string(number)}, {"reason", written.error()}});
+      return;  // the lease keeper tries again
+    }
+    book_.add(*lapse);
+    log_event(Level::warning, "lease_lapsed",
+              {{"lease", std::to_string(number)},
+               {"revision", std::to_string(lapse->number)},
+               {"reverted", routes_of(*lapse)}});
+  }
 }
 
 void Control::become_ready(std::string why) {
@@ -236,7 +269,7 @@ void Control::on_connect_failed(const routing::ServerKey& server,
 
 void Control::on_signal(int signal) {
   if (signal == SIGHUP) {
-    if (!shutting_down_) reload();
+    reload();
     return;
   }
   if (shutting_down_) {
@@ -247,11 +280,17 @@ void Control::on_signal(int signal) {
   begin_shutdown();
 }
 
-void Control::reload() {
-  if (reloading_) {
-    reload_again_ = true;
+void Control::reload(CommandRunner::OnReloaded then) {
+  if (shutting_down_) {
+    if (then) then({.errors = {"Sluice is on its way out"}, .conflicts = {}});
     return;
   }
+  if (reloading_) {
+    reload_again_ = true;
+    if (then) next_reload_waiters_.push_back(std::move(then));
+    return;
+  }
+  if (then) reload_waiters_.push_back(std::move(then));
   reloading_ = true;
   service_manager_.reloading();
   auto reload = std::make_shared<Reload>();
@@ -293,7 +332,8 @@ void Control::finish_reload(std::shared_ptr<Reload> reload) {
       log_event(Level::error, "reload_refused", {{"reason", error}});
     }
     running_->endpoint->count_reload(false);
-    end_reload("reload refused: " + (reload->errors.empty() ? "" : reload->errors.front()));
+    if (reload->errors.empty()) reload->errors.push_back("Sluice is on its way out");
+    end_reload("reload refused: " + reload->errors.front(), {reload->errors, {}});
   };
   if (!reload->errors.empty() || shutting_down_) {
     refuse();
@@ -323,10 +363,10 @@ void Control::finish_reload(std::shared_ptr<Reload> reload) {
                   {{"revision", std::to_string(book_.state.revision())},
                    {"workers_behind", std::to_string(outcome.behind.size())}});
         running_->endpoint->count_reload(true);
-        end_reload("ready");
+        end_reload("ready", {{}, reload->conflicts});
       },
       config_->runtime.adopt_timeout,
-      [this, reload](bool) {
+      [this, reload](const routing::Revision*) {
         if (reload->config->runtime.workers != config_->runtime.workers ||
             reload->config->runtime.state_directory != config_->runtime.state_directory ||
             reload->config->ledger.second_directory != config_->ledger.second_directory) {
@@ -347,10 +387,19 @@ void Control::finish_reload(std::shared_ptr<Reload> reload) {
       });
 }
 
-void Control::end_reload(const std::string& status) {
+void Control::end_reload(const std::string& status, const ReloadVerdict& verdict) {
   reloading_ = false;
+  for (CommandRunner::OnReloaded& then : std::exchange(reload_waiters_, {})) then(verdict);
+  reload_waiters_ = std::exchange(next_reload_waiters_, {});
   if (ready_ && !shutting_down_) service_manager_.ready(status);
-  if (std::exchange(reload_again_, false) && !shutting_down_) reload();
+  if (!std::exchange(reload_again_, false)) return;
+  if (!shutting_down_) {
+    reload();
+    return;
+  }
+  for (CommandRunner::OnReloaded& then : std::exchange(reload_waiters_, {})) {
+    then({.errors = {"Sluice is on its way out"}, .conflicts = {}});
+  }
 }
 
 // The old log is closed, which may take its writer a while, once no worker writes to it any more.
@@ -404,6 +453,7 @@ void Control::join() {
   running.ledger_thread.reset();
   running.ready_timer.cancel();
   running.drain_timer.cancel();
+  running.leases.stop();
   if (running.endpoint) running.endpoint->stop();
   running.workers.stop();
   running.health.stop();

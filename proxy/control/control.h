@@ -58,9 +58,11 @@ class Control final : private WorkerObserver {
   void swap_access_log(std::shared_ptr<AccessLog> log);
 
   void on_signal(int signal);
-  void reload();
+  // Reads the file anew; `then` hears what became of it, of a reading that began after the call.
+  void reload(CommandRunner::OnReloaded then = {});
   void finish_reload(std::shared_ptr<struct Reload> reload);
-  void end_reload(const std::string& status);
+  void end_reload(const std::string& status, const ReloadVerdict& verdict);
+  void lapse_overdue_leases();
   void begin_shutdown();
   void poll_shutdown();
   void join();
@@ -85,6 +87,8 @@ class Control final : private WorkerObserver {
   bool ready_ = false;
   bool reloading_ = false;
   bool reload_again_ = false;
+  std::vector<CommandRunner::OnReloaded> reload_waiters_;       // of the one that runs
+  std::vector<CommandRunner::OnReloaded> next_reload_waiters_;  // of the one after it
   bool shutting_down_ = false;
   TimePoint drain_deadline_ = kNever;
 };

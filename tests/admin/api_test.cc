@@ -74,8 +74,8 @@ TEST(Paths, MayEndInASlashAndBePercentEncoded) {
 TEST(Paths, WhatIsNotThereIs404) {
   for (const char* target :
        {"/nothing", "/v2/weights", "/v1/v1/weights", "/weights/app/x", "/switch", "/servers",
-        "/servers/blue", "/servers/blue/web-1", "/servers/blue/web-1/stop", "//weights",
-        "/weights//app", "/WEIGHTS", "/weights%2Fapp", "/servers//web-1/drain"}) {
+        "/servers/blue/web-1/stop", "/leases/1/x", "/revisions", "//weights", "/weights//app",
+        "/WEIGHTS", "/weights%2Fapp", "/servers//web-1/drain"}) {
     EXPECT_EQ(handled("POST", target).substr(0, 3), "404") << target;
   }
   const Node node;

@@ -21,14 +21,14 @@ TEST(Audit, LinesSayWhoWhatWhenBeforeAndAfter) {
   const auto command = std::get<Command>(handle(request, node.view()));
   const auto revision = plan(command, node.state, node.facts(), node.now);
   ASSERT_TRUE(revision);
-  const Reply reply = render_shift_done(node.view(), command, *revision);
+  const Reply reply = render_done(node.view(), command, *revision);
   EXPECT_EQ(audit_line(request, reply, &*revision, node.now),
             "{\"time\": \"2026-11-18T11:06:40.000000000Z\", \"log\": \"audit\", "
             "\"identity\": \"uid:1000\", \"address\": \"127.0.0.1:50122\", \"method\": \"PUT\", "
             "\"path\": \"/weights/app\", \"status\": 200, \"what\": \"app: blue=0 green=100\", "
             "\"revision\": 2, \"author\": \"ci\", \"reason\": \"go\", \"changes\": "
-            "[{\"route\": \"app\", \"before\": {\"blue\": 90, \"green\": 10}, "
-            "\"after\": {\"blue\": 0, \"green\": 100}}]}\n");
+            "[{\"route\": \"app\", \"before\": {\"weights\": {\"blue\": 90, \"green\": 10}}, "
+            "\"after\": {\"weights\": {\"blue\": 0, \"green\": 100}}}]}\n");
 }
 
 TEST(Audit, LinesOfDrainsNameTheServer) {

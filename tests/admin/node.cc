@@ -51,7 +51,7 @@ Node::Node() {
 }
 
 View Node::view() const {
-  View view{.config = config, .state = state, .now = now, .epoch = 7};
+  View view{.config = config, .state = state, .history = history, .now = now, .epoch = 7};
   if (adoptions) {
     view.adoptions = *adoptions;
   } else {
@@ -69,6 +69,7 @@ View Node::view() const {
   view.process = process;
   view.alive = {true, "alive"};
   view.ready = {true, "ready: every server has been probed"};
+  view.ledger_text = [] { return std::string("sluice-ledger 1\n"); };
   view.collect_metrics = [] { return MetricsInput{}; };
   return view;
 }
@@ -87,13 +88,13 @@ Reply Node::call(const Request& request) {
   const Command& command = std::get<Command>(answer);
   const auto planned = plan(command, state, facts(), now);
   if (!planned) return render_plan_error(view(), command, planned.error());
+  if (command.dry_run) return render_dry_run(view(), command, *planned);
   const bool changed = !routing::changes_nothing(*planned);
   if (changed) {
     state.apply(*planned);
     history.add(*planned);
   }
-  if (std::holds_alternative<Drain>(command.action)) return render_drain(view(), command, changed);
-  return changed ? render_shift_done(view(), command, *planned) : render_noop(view(), command);
+  return changed ? render_done(view(), command, *planned) : render_noop(view(), command);
 }
 
 Reply Node::call(std::string_view method, std::string_view target, std::string_view body) {

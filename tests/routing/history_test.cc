@@ -1,0 +1,394 @@
+// What can be rolled back to, leases, and servers that come and go: State and History together, as
+// control keeps them.
+#include "routing/history.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "routing/ledger.h"
+#include "tests/routing/routing_fixture.h"
+
+namespace sluice::routing {
+namespace {
+
+using std::chrono::seconds;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using Kind = PlanError::Kind;
+
+constexpr WallTime kNow{seconds(1'795'000'000)};
+
+class BookTest : public testing::Test {
+ protected:
+  BookTest() { add(book.state.plan_reload(config, kNow).revision); }
+
+  void add(std::optional<Revision> revision) {
+    ASSERT_TRUE(revision);
+    book.add(*revision);
+  }
+  void add(const std::expected<Revision, PlanError>& planned) {
+    ASSERT_TRUE(planned) << planned.error().message;
+    book.add(*planned);
+  }
+  Facts facts() const { return {.config = live(), .history = book.history}; }
+  const conf::Config& live() const { return live_ = with_members(config, book.state); }
+  std::expected<Revision, PlanError> plan(RouteWish wish) {
+    return plan_wish(book.state, std::move(wish), {}, kNow, book.history);
+  }
+  void shift(const char* blue, const char* green) {
+    add(plan(put("app", {{"blue", blue}, {"green", green}})));
+  }
+  std::expected<Revision, PlanError> back(std::optional<RevisionNumber> to = {}) {
+    return plan({"app", RollBack{to}});
+  }
+  std::string weights() const { return to_text_of("app"); }
+  std::string to_text_of(std::string_view route) const {
+    std::string text;
+    for (const auto& share : book.state.route(route)->setting.split) {
+      text += (text.empty() ? "" : "/") + share.weight.to_string();
+    }
+    return text;
+  }
+  // A shift of app that lapses after a minute.
+  RevisionNumber lease(const char* blue, const char* green,
+                       Lease::OnLapse on_lapse = Lease::OnLapse::revert) {
+    const auto planned =
+        book.state.plan({.routes = {put("app", {{"blue", blue}, {"green", green}})},
+                         .lease = LeaseWish{.ttl = seconds(60), .on_lapse = on_lapse}},
+                        facts(), {}, kNow);
+    add(planned);
+    return planned->number;
+  }
+
+  conf::Config config = basic_config();
+  Book book;
+  mutable conf::Config live_;
+};
+
+// --- Rollback -----------------------------------------------------------------------------------
+
+TEST_F(BookTest, ARollbackIsTheSettingBeforeAndRepeatedGoesFurtherBack) {
+  shift("50", "50");
+  shift("10", "90");
+  shift("0", "100");
+  const std::pair<const char*, RevisionNumber> steps[] = {{"10/90", 3}, {"50/50", 2}, {"90/10", 1}};
+  for (const auto& [expected, of] : steps) {
+    const auto planned = back();
+    ASSERT_TRUE(planned) << planned.error().message;
+    EXPECT_EQ(planned->kind, RevisionKind::rollback);
+    EXPECT_EQ(planned->of, of);
+    book.add(*planned);
+    EXPECT_EQ(weights(), expected);
+  }
+  const auto end = back();
+  ASSERT_FALSE(end);
+  EXPECT_EQ(end.error().kind, Kind::nothing_before);
+  EXPECT_THAT(end.error().message, HasSubstr("came into being with revision 1"));
+}
+
+TEST_F(BookTest, AChangeAfterARollbackIsUndoneToTheRollback) {
+  shift("50", "50");
+  shift("0", "100");
+  add(back());
+  shift("30", "70");
+  add(back());
+  EXPECT_EQ(weights(), "50/50");
+  add(back());
+  EXPECT_EQ(weights(), "90/10") << "the rollback stands where revision 2 stood";
+}
+
+TEST_F(BookTest, ARollbackToANumberIsWhatWasInForceThen) {
+  shift("50", "50");                                                   // 2
+  add(book.state.plan_drain(config, {"blue", "b1"}, true, {}, kNow));  // 3
+  shift("0", "100");                                                   // 4
+  const auto planned = back(3);
+  ASSERT_TRUE(planned);
+  EXPECT_EQ(planned->of, 2u);
+  book.add(*planned);
+  EXPECT_EQ(weights(), "50/50");
+  EXPECT_TRUE(book.state.is_draining({"blue", "b1"})) << "a route's rollback is no server's";
+  add(back(1));
+  EXPECT_EQ(weights(), "90/10");
+  for (const RevisionNumber number : {RevisionNumber{0}, RevisionNumber{7}}) {
+    EXPECT_EQ(back(number).error().kind, Kind::unknown_revision);
+  }
+}
+
+TEST_F(BookTest, StatesAndMaintenanceRollBackWithTheWeights) {
+  shift("50", "50");
+  StatedSplit states{.weights = {}, .whole = false, .states = {{"blue", "sticky_only"}}};
+  add(plan({"app", states}));
+  add(plan({"app", SetMaintenance{Maintenance{seconds(30)}}}));
+  EXPECT_TRUE(book.state.route("app")->setting.maintenance);
+  add(back());
+  EXPECT_FALSE(book.state.route("app")->setting.maintenance);
+  EXPECT_EQ(book.state.route("app")->setting.split[0].state, conf::ShareState::sticky_only);
+  add(back());
+  EXPECT_EQ(book.state.route("app")->setting.split[0].state, conf::ShareState::active);
+  EXPECT_EQ(weights(), "50/50");
+}
+
+TEST_F(BookTest, ABackendThatIsGoneIsAConflictOnlyIfItHadWeight) {
+  shift("50", "50");  // 2
+  shift("0", "100");  // 3
+  config.routes[0].split = {share("green", "1"), share("red", "0")};
+  config.backends.push_back(backend("red", {"r1"}));
+  add(book.state.plan_reload(config, kNow).revision);  // 4
+  const auto gone = back(2);
+  ASSERT_FALSE(gone);
+  EXPECT_EQ(gone.error().kind, Kind::backend_gone);
+  EXPECT_THAT(gone.error().message, HasSubstr("\"blue\""));
+  add(back(3));
+  EXPECT_EQ(weights(), "100/0") << "red had no part in it";
+}
+
+TEST_F(BookTest, HistoryIsNewestFirstInPagesAndByRoute) {
+  config.routes.push_back(route("other", blue_green("1", "1")));
+  add(book.state.plan_reload(config, kNow).revision);  // 2
+  shift("50", "50");                                   // 3
+  add(plan(put("other", {{"blue", "2"}, {"green", "1"}})));
+  const auto numbers = [](const std::vector<const Revision*>& revisions) {
+    std::vector<RevisionNumber> all;
+    for (const Revision* revision : revisions) all.push_back(revision->number);
+    return all;
+  };
+  EXPECT_THAT(numbers(book.history.list({}, 0, 2)), ElementsAre(4, 3));
+  EXPECT_THAT(numbers(book.history.list({}, 3, 9)), ElementsAre(2, 1));
+  EXPECT_THAT(numbers(book.history.list("app", 0, 9)), ElementsAre(3, 1));
+  EXPECT_EQ(book.history.find(3)->number, 3u);
+  EXPECT_EQ(book.history.find(9), nullptr);
+}
+
+TEST_F(BookTest, WhatHistoryNoLongerKeepsCanNotBeRolledBackTo) {
+  book.history = History(2);
+  shift("50", "50");
+  shift("40", "60");
+  shift("30", "70");
+  add(back());
+  EXPECT_EQ(weights(), "40/60");
+  const auto further = back();
+  ASSERT_FALSE(further);
+  EXPECT_EQ(further.error().kind, Kind::nothing_before);
+  EXPECT_EQ(back(1).error().kind, Kind::unknown_revision);
+}
+
+// --- Transactions -------------------------------------------------------------------------------
+
+TEST_F(BookTest, SeveralRoutesChangeTogetherOrNotAtAll) {
+  config.routes.push_back(route("other", blue_green("1", "1")));
+  add(book.state.plan_reload(config, kNow).revision);
+  Transaction both{
+      .routes = {put("app", {{"blue", "1"}, {"green", "1"}}), switch_to("other", "green")}};
+  const auto planned = book.state.plan(both, facts(), {}, kNow);
+  ASSERT_TRUE(planned);
+  EXPECT_EQ(planned->routes.size(), 2u);
+  both.routes[1] = switch_to("other", "nobody");
+  EXPECT_EQ(book.state.plan(both, facts(), {}, kNow).error().kind, Kind::unknown_backend);
+  both.routes[1] = both.routes[0];
+  EXPECT_THAT(book.state.plan(both, facts(), {}, kNow).error().message,
+              HasSubstr("stated more than once"));
+  EXPECT_FALSE(book.state.plan({}, facts(), {}, kNow));
+}
+
+TEST_F(BookTest, TheGuardRefusesMoreForABackendThatCanNotServe) {
+  Facts facts = this->facts();
+  facts.can_serve = [](std::string_view backend) { return backend != "green"; };
+  const auto with = [&](const char* blue, const char* green, bool force) {
+    return book.state.plan(
+        {.routes = {put("app", {{"blue", blue}, {"green", green}})}, .force = force}, facts, {},
+        kNow);
+  };
+  EXPECT_EQ(with("80", "20", false).error().kind, Kind::no_healthy_server);
+  EXPECT_TRUE(with("80", "20", true));
+  EXPECT_TRUE(with("95", "5", false)) << "less for it is always possible";
+  EXPECT_TRUE(with("900", "100", false)) << "the same share";
+}
+
+TEST_F(BookTest, ARouteMayDemandIfMatch) {
+  config.routes[0].require_if_match = true;
+  RouteWish wish = put("app", {{"blue", "1"}, {"green", "1"}});
+  const auto refused = book.state.plan({.routes = {wish}}, facts(), {}, kNow);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, Kind::if_match_required);
+  wish.if_match = 1;
+  EXPECT_TRUE(book.state.plan({.routes = {wish}}, facts(), {}, kNow));
+}
+
+TEST_F(BookTest, KeysAreRememberedUpToABound) {
+  for (int i = 0; i < static_cast<int>(State::kKeysMax) + 5; ++i) {
+    auto planned = plan(put("app", {{"blue", std::to_string(i)}, {"green", "1"}}));
+    planned->key = IdempotencyKey{"key-" + std::to_string(i), "digest"};
+    add(planned);
+  }
+  EXPECT_EQ(book.state.known_key("key-4"), nullptr);
+  ASSERT_NE(book.state.known_key("key-5"), nullptr);
+  EXPECT_EQ(book.state.known_key("key-5")->revision, 7u);
+}
+
+// --- Leases -------------------------------------------------------------------------------------
+
+TEST_F(BookTest, ALeaseThatLapsesBringsBackWhatWasBefore) {
+  shift("80", "20");
+  const RevisionNumber number = lease("0", "100");
+  EXPECT_EQ(book.state.lease_of("app"), number);
+  EXPECT_EQ(book.state.leases().at(number).lease.deadline, kNow + seconds(60));
+  add(book.state.plan_lease(RevisionKind::lapse_lease, number, {}, {}, kNow));
+  EXPECT_EQ(weights(), "80/20");
+  EXPECT_TRUE(book.state.leases().empty());
+  EXPECT_EQ(book.state.plan_lease(RevisionKind::lapse_lease, number, {}, {}, kNow).error().kind,
+            Kind::unknown_lease);
+}
+
+TEST_F(BookTest, ALeaseThatFreezesLeavesTheWeightsAndIsGone) {
+  const RevisionNumber number = lease("0", "100", Lease::OnLapse::freeze);
+  add(book.state.plan_lease(RevisionKind::lapse_lease, number, {}, {}, kNow));
+  EXPECT_EQ(weights(), "0/100");
+  EXPECT_TRUE(book.state.leases().empty());
+}
+
+TEST_F(BookTest, ARenewalMovesTheDeadlineAndNoEtag) {
+  const RevisionNumber number = lease("0", "100");
+  add(book.state.plan_lease(RevisionKind::renew_lease, number, {}, {}, kNow + seconds(30)));
+  EXPECT_EQ(book.state.leases().at(number).lease.deadline, kNow + seconds(90));
+  add(book.state.plan_lease(RevisionKind::renew_lease, number, seconds(5), {}, kNow + seconds(30)));
+  EXPECT_EQ(book.state.leases().at(number).lease.deadline, kNow + seconds(35));
+  EXPECT_EQ(book.state.route("app")->revision, number);
+  EXPECT_EQ(weights(), "0/100");
+}
+
+TEST_F(BookTest, AConfirmedOrSupersededLeaseIsVoid) {
+  const RevisionNumber confirmed = lease("0", "100");
+  add(book.state.plan_lease(RevisionKind::confirm_lease, confirmed, {}, {}, kNow));
+  EXPECT_TRUE(book.state.leases().empty());
+  const RevisionNumber superseded = lease("1", "1");
+  shift("70", "30");
+  EXPECT_TRUE(book.state.leases().empty());
+  EXPECT_FALSE(book.state.plan_lease(RevisionKind::lapse_lease, superseded, {}, {}, kNow));
+  EXPECT_EQ(weights(), "70/30");
+}
+
+TEST_F(BookTest, ALeaseOverSeveralRoutesHoldsForThoseThatNobodyChanged) {
+  config.routes.push_back(route("other", blue_green("1", "1")));
+  add(book.state.plan_reload(config, kNow).revision);
+  const auto planned =
+      book.state.plan({.routes = {switch_to("app", "green"), switch_to("other", "green")},
+                       .lease = LeaseWish{.ttl = seconds(60)}},
+                      facts(), {}, kNow);
+  add(planned);
+  shift("70", "30");
+  EXPECT_THAT(book.state.leased_routes(planned->number), ElementsAre("other"));
+  add(book.state.plan_lease(RevisionKind::lapse_lease, planned->number, {}, {}, kNow));
+  EXPECT_EQ(to_text_of("app"), "70/30");
+  EXPECT_EQ(to_text_of("other"), "1/1");
+}
+
+// --- Servers that come and go -------------------------------------------------------------------
+
+std::vector<std::string> names(const conf::Config& config, std::size_t backend) {
+  std::vector<std::string> all;
+  for (const conf::Server& server : config.backends[backend].servers) all.push_back(server.name);
+  return all;
+}
+
+TEST_F(BookTest, ServersComeAndGoAndWeigh) {
+  add(book.state.plan_add(live(), {"blue", "127.0.0.1:9999", "b3", "2"}, {}, kNow));
+  EXPECT_THAT(names(live(), 0), ElementsAre("b1", "b2", "b3"));
+  EXPECT_EQ(live().backends[0].servers[2].weight, (Decimal{2, 0}));
+  add(book.state.plan_weigh(live(), {"blue", "b1"}, "0.5", {}, kNow));
+  EXPECT_EQ(live().backends[0].servers[0].weight, *Decimal::parse("0.5"));
+  add(book.state.plan_remove(facts(), {"blue", "b2"}, false, {}, kNow));
+  add(book.state.plan_remove(facts(), {"blue", "b3"}, false, {}, kNow));
+  EXPECT_THAT(names(live(), 0), ElementsAre("b1"));
+  const auto last = book.state.plan_remove(facts(), {"blue", "b1"}, true, {}, kNow);
+  ASSERT_FALSE(last);
+  EXPECT_EQ(last.error().kind, Kind::last_server);
+  // One of the file that was removed can come back, elsewhere too.
+  add(book.state.plan_add(live(), {"blue", "127.0.0.1:7777", "b2", ""}, {}, kNow));
+  EXPECT_THAT(names(live(), 0), ElementsAre("b1", "b2"));
+}
+
+TEST_F(BookTest, AServerThatCanNotBeSaysWhy) {
+  const struct {
+    NewServer server;
+    Kind kind;
+    const char* says;
+  } cases[] = {
+      {{"blu", "127.0.0.1:1", "x", ""}, Kind::unknown_backend, "did you mean \"blue\"?"},
+      {{"blue", "localhost", "x", ""}, Kind::bad_server, "IP:PORT"},
+      {{"blue", "127.0.0.1:0", "x", ""}, Kind::bad_server, "IP:PORT"},
+      {{"blue", "127.0.0.1:1", "X y", ""}, Kind::bad_server, "1 to 64 of"},
+      {{"blue", "127.0.0.1:1", "x", "-1"}, Kind::bad_server, "not a plain number"},
+      {{"blue", "127.0.0.1:1", "b1", ""}, Kind::server_exists, "name or address"},
+      {{"blue", "127.0.0.1:8000", "x", ""}, Kind::server_exists, "name or address"},
+  };
+  for (const auto& c : cases) {
+    const auto planned = book.state.plan_add(live(), c.server, {}, kNow);
+    ASSERT_FALSE(planned) << c.says;
+    EXPECT_EQ(planned.error().kind, c.kind) << planned.error().message;
+    EXPECT_THAT(planned.error().message, HasSubstr(c.says));
+  }
+}
+
+TEST_F(BookTest, OnlyADrainedServerIsRemovedUnlessForced) {
+  Facts facts = this->facts();
+  facts.is_safe_to_stop = [](const ServerKey&) { return false; };
+  EXPECT_EQ(book.state.plan_remove(facts, {"blue", "b1"}, false, {}, kNow).error().kind,
+            Kind::not_drained);
+  add(book.state.plan_drain(live(), {"blue", "b1"}, true, {}, kNow));
+  const auto forced = book.state.plan_remove(facts, {"blue", "b1"}, true, {}, kNow);
+  add(forced);
+  EXPECT_FALSE(book.state.is_draining({"blue", "b1"})) << "should it come back, it works";
+}
+
+TEST_F(BookTest, AReloadKeepsWhatCameAtRunTimeUntilTheFileSaysOtherwise) {
+  add(book.state.plan_add(live(), {"blue", "127.0.0.1:9999", "b3", ""}, {}, kNow));
+  add(book.state.plan_remove(facts(), {"blue", "b1"}, false, {}, kNow));
+  EXPECT_FALSE(book.state.plan_reload(config, kNow).revision) << "nothing to say";
+  config.backends[0].servers.push_back({"b3", *Address::parse("127.0.0.1:9998")});
+  auto plan = book.state.plan_reload(config, kNow);
+  ASSERT_EQ(plan.conflicts.size(), 1u);
+  EXPECT_THAT(plan.conflicts[0], HasSubstr("127.0.0.1:9998"));
+  EXPECT_EQ(plan.revision->conflicts, plan.conflicts);
+  add(plan.revision);
+  EXPECT_THAT(names(live(), 0), ElementsAre("b2", "b3"));
+  EXPECT_EQ(live().backends[0].servers[1].address.to_string(), "127.0.0.1:9998");
+  // The removed one has left the file: nothing is left to say of it.
+  config.backends[0].servers.erase(config.backends[0].servers.begin());
+  add(book.state.plan_reload(config, kNow).revision);
+  EXPECT_TRUE(book.state.image().members.empty());
+}
+
+// --- All of it through the ledger ---------------------------------------------------------------
+
+TEST_F(BookTest, EverythingSurvivesTheLedgerAsRecordsAndAsACheckpoint) {
+  shift("50", "50");
+  StatedSplit states{.weights = {}, .whole = false, .states = {{"blue", "off"}}};
+  add(plan({"app", states}));
+  add(plan({"app", SetMaintenance{Maintenance{seconds(30)}}}));
+  add(back());
+  add(book.state.plan_add(live(), {"blue", "unix:/run/x.sock", "b3", "2"}, {}, kNow));
+  add(book.state.plan_weigh(live(), {"blue", "b1"}, "0.5", {}, kNow));
+  add(book.state.plan_remove(facts(), {"blue", "b2"}, false, {}, kNow));
+  add(book.state.plan_drain_all(live(), "blue", true, {}, kNow));
+  auto keyed = plan(put("app", {{"blue", "7"}, {"green", "1"}}));
+  keyed->key = IdempotencyKey{"uid:0 deploy-17", "1234-5"};
+  add(keyed);
+  const RevisionNumber number = lease("0", "100", Lease::OnLapse::freeze);
+  add(book.state.plan_lease(RevisionKind::renew_lease, number, seconds(9), {}, kNow));
+
+  const std::vector<Revision> all(book.history.revisions().begin(), book.history.revisions().end());
+  const auto records = encode_ledger({}, all);
+  ASSERT_TRUE(records);
+  const auto read = read_ledger(records->text);
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->revisions, all);
+  const auto checkpoint = encode_ledger(book.state.image(), {});
+  ASSERT_TRUE(checkpoint);
+  const auto image = read_ledger(checkpoint->text);
+  ASSERT_TRUE(image) << image.error().message;
+  EXPECT_EQ(image->base, book.state.image());
+  EXPECT_EQ(image->last(), book.state.revision());
+}
+
+}  // namespace
+}  // namespace sluice::routing
