@@ -17,6 +17,8 @@ std::string_view status_title(int status) {
       return "Not Found";
     case 405:
       return "Method Not Allowed";
+    case 409:
+      return "Conflict";
     case 412:
       return "Precondition Failed";
     case 413:
@@ -27,6 +29,8 @@ std::string_view status_title(int status) {
       return "Misdirected Request";
     case 422:
       return "Unprocessable Content";
+    case 428:
+      return "Precondition Required";
     case 503:
       return "Service Unavailable";
     case 504:

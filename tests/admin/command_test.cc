@@ -286,6 +286,17 @@ TEST(Failures, PlanErrorsOfPathsAre404AndOfBodies422) {
       {shift, Kind::stale, "412 stale"},
       {drain, Kind::unknown_backend, "404 unknown_backend"},
       {drain, Kind::unknown_server, "404 unknown_server"},
+      {shift, Kind::unknown_revision, "404 unknown_revision"},
+      {shift, Kind::if_match_required, "428 if_match_required"},
+      {shift, Kind::backend_gone, "409 backend_gone"},
+      {shift, Kind::nothing_before, "409 nothing_before"},
+      {shift, Kind::no_healthy_server, "409 no_healthy_server"},
+      {shift, Kind::key_reused, "422 idempotency_key_reused"},
+      {drain, Kind::unknown_lease, "404 unknown_lease"},
+      {drain, Kind::bad_server, "422 bad_server"},
+      {drain, Kind::not_drained, "409 not_drained"},
+      {drain, Kind::last_server, "409 last_server"},
+      {drain, Kind::server_exists, "409 server_exists"},
   };
   for (const auto& test : cases) {
     const Reply reply = render_plan_error(

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "admin/endpoints.h"
 #include "tests/admin/node.h"
 #include "tests/admin/replies.h"
 
@@ -177,7 +178,7 @@ TEST(Index, SaysWhatThereIs) {
   EXPECT_EQ(json["pid"], 4242);
   EXPECT_EQ(json["config"], "/etc/sluice/sluice.toml");
   EXPECT_EQ(json["ready"], true);
-  ASSERT_EQ(json["paths"].size(), 8u);
+  ASSERT_EQ(json["paths"].size(), kEndpointCount);
   EXPECT_EQ(json["paths"][2]["path"], "/weights/{ROUTE}");
   EXPECT_EQ(json["paths"][2]["methods"], "GET, HEAD, PUT, PATCH");
   EXPECT_NE(node.call("GET", "/?format=text").body.find("/switch/{ROUTE}"), std::string::npos);

@@ -12,6 +12,12 @@ namespace {
 class RestartTest : public SluiceTest {
  protected:
   std::string ledger() const { return directory_->file("state/ledger"); }
+  std::string second_copy() const { return directory_->file("state/ledger.2"); }
+  // Both copies, as a process that was cut off has left them.
+  void put_ledger(std::string_view first, std::string_view second) const {
+    harness::write_file(ledger(), std::string(first), 0600);
+    harness::write_file(second_copy(), std::string(second), 0600);
+  }
   int green() { return admin_json("/weights/app")["weights"]["green"]; }
 };
 
@@ -26,7 +32,7 @@ TEST_F(RestartTest, G4WeightsAndDrainsSurviveAKill) {
   EXPECT_EQ(after["revision"], before["revision"]);
   EXPECT_EQ(backend_server("blue", "one")["draining"], true);
   EXPECT_EQ(backend_server("green", "one")["draining"], false);
-  Response next = admin("PUT", "/weights/app", "blue=1&green=1");
+  Response next = admin("PUT", "/weights/app", "blue=1&green=9");
   EXPECT_GT(parse_json(next)["revision"], before["revision"]);
 }
 
@@ -73,7 +79,7 @@ TEST_F(RestartTest, G4ATornTailIsCutAndReported) {
   for (std::size_t keep : {before.size() + 1, before.size() + 20, whole.size() - 1}) {
     sluice_->signal(SIGKILL);
     ASSERT_TRUE(sluice_->wait_exit());
-    harness::write_file(ledger(), whole.substr(0, keep), 0600);
+    put_ledger(whole.substr(0, keep), before);
     start();
     EXPECT_EQ(green(), 1) << "cut at " << keep;
     EXPECT_NE(sluice_->wait_for_error_text("ledger_torn_tail_cut"), std::string::npos);
@@ -92,12 +98,33 @@ TEST_F(RestartTest, G4DamageRefusesWritesAndKeepsTheTrafficFlowing) {
   ASSERT_TRUE(sluice_->wait_exit());
   std::string text = harness::read_file(ledger());
   text[good + 40] = static_cast<char>(text[good + 40] ^ 1);
-  harness::write_file(ledger(), text, 0600);
+  put_ledger(text, text);
   start();
   EXPECT_NE(sluice_->wait_for_error_text("ledger_damaged"), std::string::npos);
   EXPECT_EQ(get("/").status, 200);
   EXPECT_EQ(admin("PUT", "/weights/app", "blue=5&green=5").status, 503);
   EXPECT_EQ(harness::read_file(ledger()), text) << "what is damaged is evidence";
+}
+
+TEST_F(RestartTest, G4ADamagedCopyIsMadeAnewFromTheOtherAndSaid) {
+  start();
+  for (int weight = 1; weight <= 3; ++weight) {
+    ASSERT_EQ(admin("PUT", "/weights/app", "blue=1&green=" + std::to_string(weight)).status, 200);
+  }
+  const std::string whole = harness::read_file(ledger());
+  std::string damaged = whole;
+  damaged[damaged.size() / 2] = static_cast<char>(damaged[damaged.size() / 2] ^ 4);
+  for (const bool first : {true, false}) {
+    sluice_->signal(SIGKILL);
+    ASSERT_TRUE(sluice_->wait_exit());
+    put_ledger(first ? damaged : whole, first ? whole : damaged);
+    start();
+    EXPECT_NE(sluice_->wait_for_error_text("ledger_repaired"), std::string::npos);
+    EXPECT_EQ(green(), 3);
+    EXPECT_EQ(harness::read_file(ledger()), whole);
+    EXPECT_EQ(harness::read_file(second_copy()), whole);
+    EXPECT_EQ(admin_json("/")["ledger"]["good_copies"], 2);
+  }
 }
 
 TEST_F(RestartTest, OneProcessAtATimeHoldsTheLedger) {

@@ -1,0 +1,230 @@
+// Shifts as transactions, over real sockets: several routes at once, rollback, leases, dry runs,
+// idempotency keys, the guard, servers at run time, reload by call.
+#include <signal.h>
+
+#include <thread>
+
+#include "tests/integration/sluice_test.h"
+
+namespace sluice::integration {
+namespace {
+
+using testing::HasSubstr;
+
+class TransactionsTest : public SluiceTest {
+ protected:
+  static constexpr const char* kTwoRoutes =
+      "[routes.app]\npath = \"/\"\nsplit = { blue = 1, green = 0 }\n"
+      "[routes.api]\npath = \"/api\"\nsplit = { blue = 1, green = 0 }\n";
+
+  std::string weights(const std::string& route = "app") {
+    return admin_json("/weights/" + route)["weights"].dump();
+  }
+  Response with_key(const std::string& key, std::string_view form) {
+    Fields fields;
+    fields.add("Idempotency-Key", key);
+    return admin("PUT", "/weights/app", form, fields);
+  }
+  std::string code(const Response& response) {
+    const json body = json::parse(response.body, nullptr, false);
+    if (!body.is_object()) return response.summary();
+    return std::to_string(response.status) + " " + body.value("code", "");
+  }
+};
+
+TEST_F(TransactionsTest, SeveralRoutesChangeTogetherOrNotAtAll) {
+  start({.routes = kTwoRoutes});
+  Response done =
+      admin("POST", "/shifts", "app/blue=1&app/green=9&api/blue=0&api/green=5&author=ci");
+  ASSERT_EQ(done.status, 200) << done.summary();
+  const json body = parse_json(done);
+  EXPECT_EQ(done.field("Location"), "/v1/revisions/" + body["revision"].dump());
+  const json revision = admin_json("/revisions/" + body["revision"].dump());
+  EXPECT_EQ(revision["changes"].size(), 2u);
+  EXPECT_EQ(revision["author"], "ci");
+  EXPECT_EQ(weights("api"), R"({"blue":0,"green":5})");
+  Response refused = admin("POST", "/shifts", "app/blue=1&app/green=1&api/blue=0&api/grene=5");
+  EXPECT_EQ(code(refused), "422 unknown_backend");
+  EXPECT_EQ(weights(), R"({"blue":1,"green":9})") << "half a transaction";
+  Fields fields;
+  fields.add("Content-Type", "application/json");
+  Response stale = admin("POST", "/shifts",
+                         R"({"routes": {"app": {"to": "blue"},
+                                        "api": {"weights": {"blue": 1, "green": 0.25},
+                                                "if_match": 1}}})",
+                         fields);
+  EXPECT_EQ(code(stale), "412 stale");
+  EXPECT_EQ(weights(), R"({"blue":1,"green":9})");
+}
+
+TEST_F(TransactionsTest, RollbackIsOneCallAndRepeatedGoesFurtherBack) {
+  start();
+  ASSERT_EQ(admin("PUT", "/weights/app", "blue=9&green=1").status, 200);
+  ASSERT_EQ(admin("PUT", "/weights/app", "blue=5&green=5").status, 200);
+  ASSERT_EQ(admin("POST", "/switch/app", "to=green").status, 200);
+  EXPECT_EQ(get("/").field("X-Backend"), "green");
+  Response back = admin("POST", "/rollback/app");
+  ASSERT_EQ(back.status, 200) << back.summary();
+  EXPECT_EQ(parse_json(back)["of"], 3);
+  EXPECT_EQ(weights(), R"({"blue":5,"green":5})");
+  ASSERT_EQ(admin("POST", "/rollback/app").status, 200);
+  EXPECT_EQ(weights(), R"({"blue":9,"green":1})");
+  ASSERT_EQ(admin("POST", "/rollback/app", "to=4").status, 200);
+  EXPECT_EQ(weights(), R"({"blue":0,"green":100})");
+  EXPECT_EQ(code(admin("POST", "/rollback/app", "to=99")), "404 unknown_revision");
+  const json history = admin_json("/history/app?limit=2");
+  EXPECT_EQ(history["revisions"].size(), 2u);
+  EXPECT_EQ(history["revisions"][0]["kind"], "rollback");
+  EXPECT_EQ(admin_json(history["next"].get<std::string>())["revisions"].size(), 2u);
+  kill_and_restart();
+  EXPECT_EQ(admin_json("/history")["revisions"].size(), 7u);
+  ASSERT_EQ(admin("POST", "/rollback/app", "to=2").status, 200);
+  EXPECT_EQ(weights(), R"({"blue":9,"green":1})");
+}
+
+TEST_F(TransactionsTest, ALeaseLapsesUnlessItIsRenewed) {
+  start();
+  Response leased = admin("POST", "/switch/app", "to=green&ttl=1s");
+  ASSERT_EQ(leased.status, 200) << leased.summary();
+  const std::string number = parse_json(leased)["lease"]["revision"].dump();
+  ASSERT_EQ(admin("POST", "/leases/" + number + "/renew", "ttl=2s").status, 200);
+  EXPECT_EQ(admin_json("/leases")["leases"].size(), 1u);
+  EXPECT_EQ(get("/").field("X-Backend"), "green");
+  EXPECT_TRUE(wait_until([&] { return get("/").field("X-Backend") == "blue"; }));
+  const json last = admin_json("/history?limit=1")["revisions"][0];
+  EXPECT_EQ(last["kind"], "lapse_lease");
+  EXPECT_EQ(last["identity"], "lease");
+  EXPECT_EQ(code(admin("POST", "/leases/" + number + "/renew")), "404 unknown_lease");
+  // One that is confirmed stays, and so does one that somebody has superseded.
+  Response kept = admin("POST", "/switch/app", "to=green&ttl=1s");
+  const std::string second = parse_json(kept)["lease"]["revision"].dump();
+  ASSERT_EQ(admin("DELETE", "/leases/" + second).status, 200);
+  EXPECT_TRUE(admin_json("/leases")["leases"].empty());
+  ASSERT_EQ(admin("POST", "/switch/app", "to=blue&ttl=1s").status, 200);
+  ASSERT_EQ(admin("PUT", "/weights/app", "blue=1&green=3").status, 200);
+  EXPECT_TRUE(admin_json("/leases")["leases"].empty());
+  EXPECT_EQ(weights(), R"({"blue":1,"green":3})");
+}
+
+TEST_F(TransactionsTest, ALeaseThatLapsedWhileNobodyWasThereIsTakenBackBeforeTheFirstRequest) {
+  start();
+  ASSERT_EQ(admin("POST", "/switch/app", "to=green&ttl=1s").status, 200);
+  sluice_->signal(SIGKILL);
+  ASSERT_TRUE(sluice_->wait_exit());
+  const Deadline lapsed{seconds(2)};
+  while (!lapsed.over()) std::this_thread::sleep_for(milliseconds(20));
+  start();
+  EXPECT_EQ(get("/").field("X-Backend"), "blue");
+  EXPECT_EQ(admin_json("/history?limit=1")["revisions"][0]["kind"], "lapse_lease");
+}
+
+TEST_F(TransactionsTest, ADryRunSaysWhatWouldHappenAndChangesNothing) {
+  start();
+  const std::string before = admin("GET", "/ledger").body;
+  Response dry = admin("PUT", "/weights/app?dry_run=true", "blue=3&green=1");
+  ASSERT_EQ(dry.status, 200) << dry.summary();
+  const json body = parse_json(dry);
+  EXPECT_EQ(body["dry_run"], true);
+  EXPECT_EQ(body["changes"][0]["after"]["weights"], json::parse(R"({"blue": 3, "green": 1})"));
+  EXPECT_EQ(body["effect"]["routes"][0]["moved_share"], 0.25);
+  EXPECT_EQ(body["effect"]["backends"][1]["servers_up"], 1);
+  EXPECT_EQ(admin("GET", "/ledger").body, before);
+  EXPECT_EQ(weights(), R"({"blue":1,"green":0})");
+}
+
+TEST_F(TransactionsTest, ACallIsMadeOnceHoweverOftenItIsSent) {
+  start();
+  Response first = with_key("deploy-17", "blue=1&green=1");
+  ASSERT_EQ(first.status, 200);
+  EXPECT_EQ(first.field("Idempotent-Replayed"), "");
+  ASSERT_EQ(admin("PUT", "/weights/app", "blue=1&green=2").status, 200);
+  Response second = with_key("deploy-17", "blue=1&green=1");
+  EXPECT_EQ(second.status, 200);
+  EXPECT_EQ(second.field("Idempotent-Replayed"), "true");
+  EXPECT_EQ(parse_json(second)["revision"], parse_json(first)["revision"]);
+  EXPECT_EQ(weights(), R"({"blue":1,"green":2})");
+  EXPECT_EQ(code(with_key("deploy-17", "blue=1&green=5")), "422 idempotency_key_reused");
+  EXPECT_EQ(code(with_key("two words", "blue=1&green=5")), "400 bad_idempotency_key");
+  kill_and_restart();
+  EXPECT_EQ(with_key("deploy-17", "blue=1&green=1").field("Idempotent-Replayed"), "true");
+}
+
+TEST_F(TransactionsTest, TheGuardKeepsTrafficFromABackendThatIsDown) {
+  start({.health = "settle_interval = \"50ms\"\nrise = 1\nfall = 1\ninterval = \"1s\""});
+  green_.stop();
+  ASSERT_TRUE(wait_for_status("green", "one", "down"));
+  EXPECT_EQ(code(admin("PUT", "/weights/app", "blue=1&green=1")), "409 no_healthy_server");
+  const json dry = parse_json(admin("POST", "/switch/app?dry_run=true", "to=green"));
+  EXPECT_THAT(dry["warnings"].dump(), HasSubstr("green has no healthy server"));
+  EXPECT_EQ(code(admin("POST", "/switch/app", "to=green&wait=healthy&timeout=100ms")),
+            "504 not_healthy");
+  EXPECT_EQ(weights(), R"({"blue":1,"green":0})");
+  std::thread later([&] { green_.start(); });
+  Response waited = admin("POST", "/switch/app", "to=green&wait=healthy&timeout=30s");
+  later.join();
+  EXPECT_EQ(waited.status, 200) << waited.summary();
+  EXPECT_EQ(get("/").field("X-Backend"), "green");
+}
+
+TEST_F(TransactionsTest, ServersComeAndGoWithoutAReload) {
+  start({.split = "{ blue = 1, green = 0 }"});
+  Response added = admin("POST", "/servers/blue", "address=" + green_.address() + "&name=two");
+  ASSERT_EQ(added.status, 201) << added.summary();
+  EXPECT_EQ(added.field("Location"), "/v1/servers/blue/two");
+  ASSERT_TRUE(wait_for_status("blue", "two", "up"));
+  EXPECT_TRUE(wait_until([&] { return get("/").field("X-Backend") == "green"; }));
+  kill_and_restart();
+  EXPECT_EQ(backend_server("blue", "two")["address"], green_.address());
+  EXPECT_EQ(code(admin("DELETE", "/servers/blue/one")), "409 not_drained");
+  ASSERT_EQ(admin("POST", "/servers/blue/one/drain?wait=10s").status, 200);
+  ASSERT_EQ(admin("DELETE", "/servers/blue/one").status, 200);
+  EXPECT_EQ(code(admin("DELETE", "/servers/blue/two?force=true")), "409 last_server");
+  for (int i = 0; i < 8; ++i) EXPECT_EQ(get("/").field("X-Backend"), "green");
+  ASSERT_TRUE(reload({.split = "{ blue = 1, green = 0 }"}));
+  EXPECT_EQ(code(admin("GET", "/servers/blue/one")), "404 unknown_server") << "it came back";
+  EXPECT_EQ(get("/").field("X-Backend"), "green");
+}
+
+TEST_F(TransactionsTest, AWholeBackendIsDrainedInOneRevision) {
+  start({.backends = {{"pool", {{"a", blue_.address()}, {"b", green_.address()}}}},
+         .split = "{ pool = 1 }"});
+  const int before = admin_json("/")["revision"];
+  Response drained = admin("POST", "/backends/pool/drain?wait=10s");
+  ASSERT_EQ(drained.status, 200) << drained.summary();
+  EXPECT_EQ(parse_json(drained)["safe_to_stop"], true);
+  EXPECT_EQ(admin_json("/")["revision"], before + 1);
+  EXPECT_EQ(get("/").status, 503);
+  ASSERT_EQ(admin("POST", "/backends/pool/resume?wait=10s").status, 200);
+  EXPECT_EQ(get("/").status, 200);
+}
+
+TEST_F(TransactionsTest, AReloadByCallAnswersWithTheVerdict) {
+  start();
+  EXPECT_EQ(admin("POST", "/reload").status, 200);
+  ASSERT_EQ(admin("PUT", "/weights/app", "blue=1&green=3").status, 200);
+  const std::string file = directory_->file("sluice.toml");
+  const std::string text = harness::read_file(file);
+  harness::write_file(file, text + "\n[nonsense]\n", 0600);
+  Response refused = admin("POST", "/reload");
+  EXPECT_EQ(code(refused), "422 reload_refused");
+  EXPECT_THAT(refused.body, HasSubstr("nonsense"));
+  std::string changed = text;
+  changed.replace(changed.find("green = 0"), 9, "green = 7");
+  harness::write_file(file, changed, 0600);
+  const json done = parse_json(admin("POST", "/reload"));
+  ASSERT_EQ(done["conflicts"].size(), 1u) << done.dump();
+  EXPECT_EQ(admin_json("/conflicts")["conflicts"], done["conflicts"]);
+  EXPECT_EQ(weights(), R"({"blue":1,"green":7})");
+}
+
+TEST_F(TransactionsTest, ACopyOfTheLedgerFollowsEveryChange) {
+  start({.more = "[ledger]\ncopy_to = \"@DIR@/backup.ledger\"\n"});
+  ASSERT_EQ(admin("PUT", "/weights/app", "blue=1&green=3").status, 200);
+  const std::string ledger = harness::read_file(directory_->file("state/ledger"));
+  EXPECT_EQ(admin("GET", "/ledger").body, ledger);
+  EXPECT_TRUE(
+      wait_until([&] { return harness::read_file(directory_->file("backup.ledger")) == ledger; }));
+}
+
+}  // namespace
+}  // namespace sluice::integration
