@@ -250,6 +250,21 @@ constexpr Metric kMetrics[] = {
      [](const MetricsInput& in, Samples& out) { out.add({}, seconds(in.ledger.write_time)); }},
     {{"sluice_ledger_write_failures_total", counter, "", "Records that could not be written."},
      [](const MetricsInput& in, Samples& out) { out.add({}, in.ledger.write_failures); }},
+    {{"sluice_ledger_good_copies", gauge, "",
+      "Copies of the ledger that take records: 2 when all is well."},
+     [](const MetricsInput& in, Samples& out) { out.add({}, in.ledger.good_copies); }},
+    {{"sluice_ledger_copies_total", counter, "result", "Copies to `ledger.copy_to`."},
+     [](const MetricsInput& in, Samples& out) {
+       out.add({{"result", "written"}}, in.ledger.copies_written);
+       out.add({{"result", "failed"}}, in.ledger.copies_failed);
+     }},
+    {{"sluice_leases", gauge, "", "Shifts that lapse unless they are renewed."},
+     [](const MetricsInput& in, Samples& out) { out.add({}, in.leases.running); }},
+    {{"sluice_leases_lapsed_total", counter, "what", "Leases that nobody renewed in time."},
+     [](const MetricsInput& in, Samples& out) {
+       out.add({{"what", "reverted"}}, in.leases.reverted);
+       out.add({{"what", "frozen"}}, in.leases.frozen);
+     }},
     // Clients.
     {{"sluice_client_connections_accepted_total", counter, "listener", "Connections from clients."},
      add_per_listener<&MetricsInput::Listener::accepted>},

@@ -58,6 +58,14 @@ struct MetricsInput {
     std::uint64_t writes = 0;  // each with its fsync
     Duration write_time = Duration::zero();
     std::uint64_t write_failures = 0;
+    std::uint64_t good_copies = 0;
+    std::uint64_t copies_written = 0;  // to the place that the user names
+    std::uint64_t copies_failed = 0;
+  };
+  struct Leases {
+    std::uint64_t running = 0;
+    std::uint64_t reverted = 0;
+    std::uint64_t frozen = 0;
   };
 
   std::string version;
@@ -73,6 +81,7 @@ struct MetricsInput {
   std::vector<Server> servers;
   std::vector<Share> shares;
   Ledger ledger;
+  Leases leases;
 
   // Adds one worker: its counters to `totals` and to those of `listeners`, whose index is its
   // slot, and itself to `workers`.

@@ -261,7 +261,13 @@ admin::MetricsInput AdminEndpoint::collect_metrics() const {
                   .bytes = ledger.bytes,
                   .writes = ledger.writes,
                   .write_time = ledger.write_time,
-                  .write_failures = ledger.failures};
+                  .write_failures = ledger.failures,
+                  .good_copies = ledger.good_copies,
+                  .copies_written = parts_.backup.stats().written,
+                  .copies_failed = parts_.backup.stats().failures};
+  input.leases = {.running = parts_.book.state.leases().size(),
+                  .reverted = parts_.leases.stats().reverted,
+                  .frozen = parts_.leases.stats().frozen};
   return input;
 }
 

@@ -13,6 +13,7 @@
 #include "proxy/control/change_queue.h"
 #include "proxy/control/command_runner.h"
 #include "proxy/control/health_monitor.h"
+#include "proxy/control/lease_keeper.h"
 #include "proxy/control/listeners.h"
 #include "proxy/control/publisher.h"
 #include "proxy/control/worker_threads.h"
@@ -31,6 +32,8 @@ struct ControlParts {
   HealthMonitor& health;
   ChangeQueue& changes;
   const LedgerStore& ledger;
+  const LedgerBackup& backup;
+  const LeaseKeeper& leases;
   const Listeners& listeners;
   Reactor& reactor;
   const admin::WorkerCounters& own_counters;

@@ -146,7 +146,8 @@ std::expected<void, std::vector<std::string>> Control::start() {
   running_->health.watch(*snapshot, *servers_);
   running_->endpoint = std::make_unique<AdminEndpoint>(ControlParts{
       config_, book_, running_->workers, running_->publisher, running_->health, running_->changes,
-      *ledger_, running_->listeners, running_->reactor, own_counters_, started_,
+      *ledger_, running_->backup, running_->leases, running_->listeners, running_->reactor,
+      own_counters_, started_,
       [this](CommandRunner::OnReloaded then) { reload(std::move(then)); }});
   running_->changes.when_changed([this](const routing::Revision&) { running_->leases.look(); });
   running_->leases.look();
