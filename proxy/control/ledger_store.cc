@@ -50,14 +50,14 @@ LedgerStore::LedgerStore(const Places& places)
               places.second_directory.empty() ? places.directory : places.second_directory, 1))} {
 }
 
-std::expected<void, std::string> LedgerStore::lock(const std::string& directory) {
+std::expected<io::FileDescriptor, std::string> LedgerStore::hold(const std::string& directory) {
   const std::string path = directory + "/ledger.lock";
-  lock_.reset(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640));
-  if (!lock_) {
+  io::FileDescriptor lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640));
+  if (!lock) {
     return std::unexpected(
         fmt::format("ledger {}: cannot open it: {}", path, std::strerror(errno)));
   }
-  if (::flock(lock_.get(), LOCK_EX | LOCK_NB) == 0) return {};
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
   return std::unexpected(fmt::format(
       "ledger {}: another process holds it; is Sluice running with this state directory already?",
       path));
@@ -71,9 +71,9 @@ std::expected<LedgerStore::Opened, std::string> LedgerStore::open(const Places& 
   Opened opened;
   opened.store.reset(new LedgerStore(places));
   LedgerStore& store = *opened.store;
-  if (const auto locked = store.lock(places.directory); !locked) {
-    return std::unexpected(locked.error());
-  }
+  auto lock = hold(places.directory);
+  if (!lock) return std::unexpected(std::move(lock.error()));
+  store.lock_ = std::move(*lock);
   std::array<Reading, kCopies> readings;
   for (std::size_t i = 0; i < kCopies; ++i) {
     LedgerCopy& copy = store.copies_[i];

@@ -50,6 +50,10 @@ class LedgerStore {
   // Creates directories and files where they are missing. The error is a sentence.
   static std::expected<Opened, std::string> open(const Places& places);
 
+  // Keeps other processes away from a state directory, which must be there, as long as what is
+  // returned lives. The error: one holds it.
+  static std::expected<io::FileDescriptor, std::string> hold(const std::string& directory);
+
   // Durable when it returns. The error is a sentence; nothing was changed then.
   std::expected<void, std::string> append(const routing::Revision& revision);
   // `revision` is in force though it could not be appended: it goes in front of the next one, since
@@ -72,7 +76,6 @@ class LedgerStore {
   explicit LedgerStore(const Places& places);
   struct Reading;  // of one copy at start
 
-  std::expected<void, std::string> lock(const std::string& directory);
   void choose(std::array<Reading, kCopies>& readings, Opened& opened);
   std::expected<void, std::string> make_same(const std::array<Reading, kCopies>& readings,
                                              Opened& opened);
