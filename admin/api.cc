@@ -90,6 +90,37 @@ Reply method_not_allowed(const Request& request, const Endpoint& endpoint) {
   return reply;
 }
 
+// What the path names is what the call touches.
+std::optional<Reply> refuse_role(const Call& call, const Endpoint& endpoint) {
+  std::vector<std::string> routes;
+  std::vector<std::string> backends;
+  std::string_view rest = endpoint.pattern;
+  for (const std::string& name : call.names) {
+    rest.remove_prefix(rest.find('{'));
+    if (rest.starts_with("{ROUTE}")) routes.push_back(name);
+    if (rest.starts_with("{BACKEND}")) backends.push_back(name);
+    rest.remove_prefix(1);
+  }
+  return authorize(call.request.identity, call.reads() ? endpoint.read_role : endpoint.write_role,
+                   routes, backends);
+}
+
+// What the call says beside its path may touch more, or need more.
+std::optional<Reply> refuse_command(const Call& call, const Command& command) {
+  std::vector<std::string> routes;
+  if (const auto* change = std::get_if<Change>(&command.action)) {
+    // Against the advice of a guard.
+    if (change->transaction.force) return authorize(call.request.identity, conf::Role::admin);
+    for (const routing::RouteWish& wish : change->transaction.routes) routes.push_back(wish.route);
+  } else if (const auto* about = std::get_if<LeaseAction>(&command.action)) {
+    const auto lease = call.view.state.leases().find(about->lease);
+    if (lease == call.view.state.leases().end()) return {};
+    for (const routing::RouteChange& one : lease->second.routes) routes.push_back(one.route);
+  }
+  if (routes.empty()) return {};
+  return authorize(call.request.identity, conf::Role::operator_, routes);
+}
+
 bool is_allowed(std::string_view method, std::string_view allow) {
   while (!allow.empty()) {
     const std::size_t end = std::min(allow.find(", "), allow.size());
@@ -100,10 +131,6 @@ bool is_allowed(std::string_view method, std::string_view allow) {
 }
 
 }  // namespace
-
-std::string Caller::identity() const {
-  return uid ? fmt::format("uid:{}", *uid) : std::string("unknown");
-}
 
 const ServerView* View::server(const routing::ServerKey& key) const {
   const auto found = std::ranges::find(servers, key, &ServerView::key);
@@ -123,7 +150,13 @@ std::variant<Reply, Command> handle(const Request& request, const View& view) {
     auto names = match(all[i].pattern, *segments);
     if (!names) continue;
     if (!is_allowed(request.method, all[i].allow)) return method_not_allowed(request, all[i]);
-    return kAnswers[i]({request, view, query, std::move(*names)});
+    const Call call{request, view, query, std::move(*names)};
+    if (auto refusal = refuse_role(call, all[i])) return std::move(*refusal);
+    Answer answer = kAnswers[i](call);
+    if (const Command* command = std::get_if<Command>(&answer)) {
+      if (auto refusal = refuse_command(call, *command)) return std::move(*refusal);
+    }
+    return answer;
   }
   return unknown_path(path, *segments);
 }

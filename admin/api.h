@@ -15,7 +15,9 @@
 #include <variant>
 #include <vector>
 
+#include "admin/identity.h"
 #include "admin/view.h"
+#include "conf/tokens.h"
 #include "proxy/base/clock.h"
 #include "routing/revision.h"
 #include "routing/state.h"
@@ -34,22 +36,38 @@ inline constexpr Duration kLeaseMax = std::chrono::hours(7 * 24);
 inline constexpr Duration kRetryAfterMax = std::chrono::hours(24);
 inline constexpr std::size_t kIdempotencyKeyBytesMax = 128;
 
-// Who is at the other end, as the socket tells it.
+// Who is at the other end, as the connection and the request's Authorization tell it. What
+// Authorization said is not in here: nobody can log it.
 struct Caller {
-  enum class Transport : std::uint8_t { unix_socket, loopback_tcp, other };
+  enum class Transport : std::uint8_t {
+    unix_socket,
+    loopback_tcp,
+    tls,    // whatever the address
+    other,  // from elsewhere, without TLS
+  };
+  // That there was an Authorization field.
+  struct Credentials {
+    bool bearer = false;               // of the scheme Bearer
+    std::optional<conf::Token> token;  // which of the tokens file's it was; nullopt: none
+  };
+  struct Certificate {
+    std::vector<std::string> names;  // subjectAltNames, then the common name
+    WallTime expires;
+  };
   Transport transport = Transport::other;
   std::optional<std::uint32_t> uid;  // nullopt: could not be found out
   std::string address;               // "127.0.0.1:50122" or "unix"
-
-  // "uid:0", or "unknown".
-  std::string identity() const;
+  std::optional<Credentials> credentials;
+  std::optional<Certificate> certificate;  // verified
 };
 
 struct Request {
   std::string method;
-  std::string target;  // path and query, as it came
-  std::string host;    // authority, port kept
+  std::string target;              // path and query, as it came
+  std::string host;                // authority, port kept
+  bool host_is_certified = false;  // over TLS: our certificate is for it
   Caller caller;
+  Identity identity;  // what identify() says of the caller, before handle() is called
   std::optional<std::string> content_type;
   std::optional<std::string> if_match;  // all its field lines, joined with ", "
   std::optional<std::string> idempotency_key;

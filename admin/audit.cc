@@ -18,8 +18,7 @@ void write_revision(JsonWriter& json, const routing::Revision& revision) {
 
 bool is_audited(const Request& request, const Reply& reply) {
   const bool reads = request.method == "GET" || request.method == "HEAD";
-  const bool refused = reply.status == 403 || reply.status == 421;
-  return !reads || refused;
+  return !reads || reply.status >= 400;
 }
 
 std::string audit_line(const Request& request, const Reply& reply,
@@ -28,7 +27,10 @@ std::string audit_line(const Request& request, const Reply& reply,
   json.begin_object();
   json.key("time").value(to_rfc3339(now));
   json.key("log").value("audit");
-  json.key("identity").value(request.caller.identity());
+  json.key("identity").value(request.identity.name);
+  json.key("by").value(word_for(request.identity.by));
+  if (!request.identity.token_id.empty()) json.key("token").value(request.identity.token_id);
+  if (request.identity.known()) json.key("role").value(word_for(request.identity.grant.role));
   json.key("address").value(request.caller.address);
   json.key("method").value(std::string_view(request.method).substr(0, kAuditPathBytesMax));
   json.key("path").value(std::string_view(request.target).substr(0, kAuditPathBytesMax));

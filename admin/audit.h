@@ -12,7 +12,7 @@ namespace sluice::admin {
 // A longer path is cut in the log.
 inline constexpr std::size_t kAuditPathBytesMax = 1024;
 
-// Whether control writes a line: every write and every refusal; not the reads of who may read.
+// Whether control writes a line: for every write, and for every read that was refused or failed.
 bool is_audited(const Request& request, const Reply& reply);
 
 // One line of JSON with its line feed. `revision`: what the call made, nullptr if it made none.

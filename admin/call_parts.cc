@@ -107,7 +107,7 @@ Names shift_names(std::initializer_list<std::string_view> own) {
 
 std::expected<Command, Reply> begin_command(const Call& call, const Parameters& parameters) {
   Command command;
-  command.origin.identity = call.request.caller.identity();
+  command.origin.identity = call.request.identity.name;
   if (const auto text = parameters.find("author")) {
     auto author = parse_remark("author", *text, kAuthorBytesMax);
     if (!author) return std::unexpected(std::move(author.error()));

@@ -6,6 +6,8 @@
 #include <span>
 #include <string_view>
 
+#include "conf/config.h"
+
 namespace sluice::admin {
 
 struct Endpoint {
@@ -13,6 +15,10 @@ struct Endpoint {
   std::string_view allow;    // as the Allow field says it
   std::string_view summary;
   std::string_view example;  // what follows `curl`
+  // What GET and HEAD need, and what all else needs. What a call touches or needs beyond its
+  // path is looked at once it is read (refuse_command() in api.cc).
+  conf::Role read_role = conf::Role::viewer;
+  conf::Role write_role = conf::Role::admin;
 };
 
 inline constexpr std::size_t kEndpointCount = 25;

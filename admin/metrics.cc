@@ -233,8 +233,41 @@ constexpr Metric kMetrics[] = {
        out.add({{"result", "accepted"}}, in.reloads_accepted);
        out.add({{"result", "refused"}}, in.reloads_refused);
      }},
-    {{"sluice_admin_refusals_total", counter, "", "Admin calls that their caller may not make."},
-     [](const MetricsInput& in, Samples& out) { out.add({}, in.admin_refusals); }},
+    // Admin calls.
+    {{"sluice_admin_requests_total", counter, "result",
+      "Admin calls: done, refused to their caller, invalid, failed, and what was no HTTP request."},
+     [](const MetricsInput& in, Samples& out) {
+       out.add({{"result", "done"}}, in.admin_calls.done);
+       out.add({{"result", "refused"}}, in.admin_calls.refused);
+       out.add({{"result", "invalid"}}, in.admin_calls.invalid);
+       out.add({{"result", "failed"}}, in.admin_calls.failed);
+       out.add({{"result", "malformed"}}, in.admin_calls.malformed);
+     }},
+    {{"sluice_admin_auth_failures_total", counter, "reason",
+      "Admin calls whose caller could not be told or is granted nothing."},
+     [](const MetricsInput& in, Samples& out) {
+       for (std::size_t i = 1; i < kAuthFailureCount; ++i) {
+         out.add({{"reason", std::string(word_for(static_cast<AuthFailure>(i)))}},
+                 in.admin_calls.auth_failures[i]);
+       }
+     }},
+    {{"sluice_admin_tokens", gauge, "", "Tokens in admin.tokens_file, expired ones too."},
+     [](const MetricsInput& in, Samples& out) { out.add({}, in.admin_tokens.count); }},
+    {{"sluice_admin_tokens_file_reads_total", counter, "result",
+      "Readings of admin.tokens_file after it changed; a refused one leaves the tokens as they "
+      "were."},
+     [](const MetricsInput& in, Samples& out) {
+       out.add({{"result", "accepted"}}, in.admin_tokens.reads_taken);
+       out.add({{"result", "refused"}}, in.admin_tokens.reads_refused);
+     }},
+    {{"sluice_audit_lines_total", counter, "", "Lines handed to the audit log's sink."},
+     [](const MetricsInput& in, Samples& out) { out.add({}, in.audit_log.lines); }},
+    {{"sluice_audit_lines_dropped_total", counter, "reason",
+      "Lines dropped because the audit log's sink was stuck, or unknown callers were too many."},
+     [](const MetricsInput& in, Samples& out) {
+       out.add({{"reason", "sink"}}, in.audit_log.dropped_sink);
+       out.add({{"reason", "flood"}}, in.audit_log.dropped_flood);
+     }},
     // Revisions.
     {{"sluice_revision", gauge, "", "The last durable revision."},
      [](const MetricsInput& in, Samples& out) { out.add({}, in.ledger.revision); }},
@@ -375,6 +408,21 @@ constexpr Metric kMetrics[] = {
 };
 
 }  // namespace
+
+void MetricsInput::AdminCalls::count(int status, AuthFailure failure) {
+  ++auth_failures[static_cast<std::size_t>(failure)];
+  if (status < 400) {
+    ++done;
+  } else if (status == 401 || status == 403 || status == 421) {
+    ++refused;
+  } else {
+    ++(status < 500 ? invalid : failed);
+  }
+}
+
+void MetricsInput::AdminCalls::count_unread(int status) {
+  ++(status == 408 || status == 413 ? invalid : malformed);
+}
 
 void MetricsInput::add(const WorkerCounters& counters, std::uint64_t adopted_epoch) {
   for (std::size_t i = 0; i < kCountCount; ++i) totals.counts[i] += counters.counts[i].get();

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "admin/identity.h"
 #include "admin/worker_counters.h"
 #include "health/tracker.h"
 #include "proxy/base/clock.h"
@@ -68,13 +69,40 @@ struct MetricsInput {
     std::uint64_t frozen = 0;
   };
 
+  // Calls of the admin listeners.
+  struct AdminCalls {
+    std::uint64_t done = 0;
+    std::uint64_t refused = 0;  // the caller may not
+    std::uint64_t invalid = 0;  // can't be read, or not be done
+    std::uint64_t failed = 0;
+    std::uint64_t malformed = 0;  // no request as HTTP has it
+    std::array<std::uint64_t, kAuthFailureCount> auth_failures{};
+
+    void count(int status, AuthFailure failure);
+    // A call that was answered before it was one.
+    void count_unread(int status);
+  };
+  struct AdminTokens {
+    std::uint64_t count = 0;
+    std::uint64_t reads_taken = 0;
+    std::uint64_t reads_refused = 0;
+  };
+
+  struct AuditLog {
+    std::uint64_t lines = 0;
+    std::uint64_t dropped_sink = 0;   // stuck
+    std::uint64_t dropped_flood = 0;  // too many of strangers
+  };
+
   std::string version;
   WallTime started;
   std::uint64_t epoch = 0;  // published
   bool ready = false;
   std::uint64_t reloads_accepted = 0;
   std::uint64_t reloads_refused = 0;
-  std::uint64_t admin_refusals = 0;
+  AdminCalls admin_calls;
+  AdminTokens admin_tokens;
+  AuditLog audit_log;
   Totals totals;
   std::vector<Worker> workers;
   std::vector<Listener> listeners;

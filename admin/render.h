@@ -60,4 +60,8 @@ Reply render_not_adopted(const View& view, routing::RevisionNumber revision,
 // The ledger took no record: 503, and nothing changed. `why` is a sentence.
 Reply render_ledger_failed(std::string_view why);
 
+// --- What never became a call -----------------------------------------------------------------
+// Its body was too large (413) or too slow (408), or it is no HTTP (400, 414, 417, 431, 501, 505).
+Reply render_unread(int status, std::string_view why);
+
 }  // namespace sluice::admin

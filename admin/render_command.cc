@@ -229,4 +229,16 @@ Reply render_ledger_failed(std::string_view why) {
                  fmt::format("Nothing was changed: the ledger could not be written. {}", why));
 }
 
+Reply render_unread(int status, std::string_view why) {
+  const std::string_view code = status == 413   ? "body_too_large"
+                                : status == 408 ? "request_too_slow"
+                                                : "bad_request";
+  std::string detail = fmt::format("{}.", why);
+  if (status == 413) {
+    detail =
+        fmt::format("The body is larger than the {} bytes that a call may send.", kBodyBytesMax);
+  }
+  return problem(status, code, std::move(detail));
+}
+
 }  // namespace sluice::admin

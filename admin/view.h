@@ -73,10 +73,18 @@ struct LedgerView {
   std::string alarm;  // what is wrong; empty: nothing
 };
 
+// What control found out for [admin] that the file alone doesn't say.
+struct AccessFacts {
+  std::map<std::uint32_t, conf::Grant> users;  // admin.users, by number
+  // What shows that other containers may share our loopback; empty: nothing does.
+  std::string container;
+};
+
 struct View {
   const conf::Config& config;  // with the servers that came or went at run time
   const routing::State& state;
   const routing::History& history;
+  const AccessFacts& access;
   WallTime now;
   std::uint64_t epoch = 0;          // published
   std::vector<Adoption> adoptions;  // newest first; one entry when all workers run the same epoch

@@ -51,7 +51,7 @@ enum class Count : std::uint8_t {
   refused_other,
   refused_proxy_headers,        // missing, malformed or late; the connection was closed
   client_connections_gave_way,  // idle ones, closed for new ones at limits.client_connections
-  refused_responses,  // responses of servers that were refused (and answered with 502)
+  refused_responses,            // responses of servers that were refused (and answered with 502)
   // Limits hit, by the name that they have in the configuration.
   limit_request_line_bytes,
   limit_field_line_bytes,

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <initializer_list>
 #include <map>
 #include <string>
 #include <string_view>
@@ -12,40 +11,13 @@
 #include <utility>
 #include <vector>
 
+#include "conf/admin_checks.h"
+#include "conf/places.h"
 #include "conf/section.h"
 #include "conf/words.h"
 
 namespace sluice::conf {
 namespace {
-
-using Path = std::initializer_list<std::string_view>;
-
-// The entry at that path, or nullptr.
-const Entry* find(const Entry& root, Path path) {
-  const Entry* entry = &root;
-  for (std::string_view part : path) {
-    entry = entry->value.find(part);
-    if (entry == nullptr) return nullptr;
-  }
-  return entry;
-}
-
-// Where the entry stands or, if it is not there, the nearest table around its place.
-Position place_of(const Entry& root, Path path) {
-  const Entry* entry = &root;
-  for (std::string_view part : path) {
-    const Entry* next = entry->value.find(part);
-    if (next == nullptr) break;
-    entry = next;
-  }
-  return entry->place();
-}
-
-Position place_of_item(const Entry& root, Path path, std::size_t item) {
-  const Entry* list = find(root, path);
-  if (list == nullptr || item >= list->value.items.size()) return place_of(root, path);
-  return list->value.items[item].at;
-}
 
 bool all_zero(const Address& address) {
   return std::ranges::all_of(address.ip, [](std::uint8_t byte) { return byte == 0; });
@@ -261,6 +233,7 @@ void check_together(Reader& reader, const Entry& document, const Config& config)
   check_loops(reader, document, config);
   check_backends(reader, document, config);
   check_routes(reader, document, config);
+  check_admin(reader, document, config);
 }
 
 }  // namespace sluice::conf

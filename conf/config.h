@@ -138,17 +138,63 @@ struct Route {
   Limits limits;      // likewise; a route has no say in what is decided before it is known
 };
 
+// What a caller of the admin interface may do. Each may do what those before it may.
+enum class Role : std::uint8_t {
+  viewer,     // read
+  operator_,  // move traffic: shifts, switches, rollbacks, drains, resumes, leases
+  admin,      // all else: servers, reloads, export and import, what must be forced
+};
+
+struct Grant {
+  Role role = Role::viewer;
+  // What an operator may change, by name; `*` stands for all. Both empty: everything.
+  std::vector<std::string> routes;
+  std::vector<std::string> backends;
+
+  bool limited() const { return !routes.empty() || !backends.empty(); }
+  bool operator==(const Grant&) const = default;
+};
+
+// What somebody is granted: a user of this machine (`deploy`, `1000`), or a certificate's name.
+struct NamedGrant {
+  std::string name;
+  Grant grant;
+  bool operator==(const NamedGrant&) const = default;
+};
+
+// Of the admin listeners beyond loopback. TLS 1.3.
+struct AdminTls {
+  std::string certificate_file;
+  std::string key_file;
+  std::string
+      client_ca_file;  // who may have signed clients' certificates; empty: none are asked for
+  int line = 0;        // of its table in Config::file, for messages; 0: made without a file
+};
+
+// Whether other processes' loopback is ours, so that a uid seen there vouches for nobody.
+enum class Container : std::uint8_t { automatic, yes, no };
+
 struct Admin {
-  std::vector<Address> listen;            // Unix sockets and loopback addresses only
+  std::vector<Address> listen;  // beyond loopback only with `tls`, and somebody who may call
   std::vector<Address> read_only_listen;  // /metrics, /livez, /readyz
   std::vector<std::string> hosts;         // allowed Host names beside loopback ones
-  std::vector<std::uint32_t> uids;        // callers beside root and Sluice's own uid
+  std::vector<std::uint32_t> uids;        // admins beside root and Sluice's own uid
+  std::vector<NamedGrant> users;          // none of them in `uids`
+  std::string tokens_file;                // see conf/tokens.h; empty: none
+  std::optional<AdminTls> tls;
+  std::vector<NamedGrant>
+      certificates;  // by common name or subjectAltName; only with client_ca_file
+  Container container = Container::automatic;
   unsigned unix_socket_mode = 0660;
 };
 
 struct AccessLog {
   bool enabled = false;
-  std::string path = "stdout";  // or a file
+  std::string path = "stdout";  // or "stderr", or a file
+};
+
+struct AuditLog {
+  std::string path = "stderr";  // or "stdout", or a file
 };
 
 struct Runtime {
@@ -176,6 +222,7 @@ struct Config {
   std::vector<Route> routes;
   Admin admin;
   AccessLog access_log;
+  AuditLog audit_log;
 };
 
 }  // namespace sluice::conf

@@ -138,11 +138,7 @@ Value value_of(const toml::node& node) {
             {std::string(key.str()), position_of(key.source().begin), value_of(child)});
       }
       std::ranges::sort(value.entries, {}, &Entry::at);
-      value.by_key.resize(value.entries.size());
-      std::iota(value.by_key.begin(), value.by_key.end(), 0u);
-      std::ranges::sort(value.by_key, {}, [&value](std::uint32_t index) -> const std::string& {
-        return value.entries[index].key;
-      });
+      value.index();
       break;
     default:
       value.type = Value::Type::date;
@@ -152,6 +148,13 @@ Value value_of(const toml::node& node) {
 }
 
 }  // namespace
+
+void Value::index() {
+  by_key.resize(entries.size());
+  std::iota(by_key.begin(), by_key.end(), 0u);
+  std::ranges::sort(
+      by_key, {}, [this](std::uint32_t index) -> const std::string& { return entries[index].key; });
+}
 
 const Entry* Value::find(std::string_view key) const {
   const auto found = std::ranges::lower_bound(by_key, key, {}, [this](std::uint32_t index) {

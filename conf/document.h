@@ -35,6 +35,8 @@ struct Value {
 
   // nullptr: not a table, or no such key.
   const Entry* find(std::string_view key) const;
+  // Makes by_key anew; whoever changes entries calls it.
+  void index();
 };
 
 struct Entry {

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "conf/admin_keys.h"
 #include "conf/bound_keys.h"
 #include "conf/kinds.h"
 #include "conf/listener_keys.h"
@@ -78,35 +79,16 @@ Section<Route> route_section() {
           "What this route's requests may use; what is not said here is as [limits] says");
 }
 
-Admin default_admin() {
-  Admin admin;
-  admin.listen.push_back(Address::parse("127.0.0.1:9901").value());
-  admin.read_only_listen.push_back(Address::parse("127.0.0.1:9902").value());
-  return admin;
-}
-
-Section<Admin> admin_section() {
-  return Section(default_admin())
-      .value("listen", address_list(AddressUse::admin_listener), &Admin::listen,
-             "Where the admin interface listens: Unix sockets (`unix:/PATH`) and loopback "
-             "addresses; an empty list turns it off")
-      .value("read_only_listen", address_list(AddressUse::read_only_listener),
-             &Admin::read_only_listen,
-             "Where metrics and readiness can be read and nothing else be done; an empty list "
-             "turns it off")
-      .value("hosts", host_name_list(false), &Admin::hosts,
-             "Host names under which the admin interface may be called, beside loopback ones")
-      .value("uids", uid_list(), &Admin::uids,
-             "Users who may call it, beside root and the one Sluice runs as")
-      .value("unix_socket_mode", file_mode(), &Admin::unix_socket_mode,
-             "File mode of the Unix sockets");
-}
-
 Section<AccessLog> access_log_section() {
   return Section(AccessLog{.enabled = true})
       .value("enabled", boolean(), &AccessLog::enabled,
              "Whether exchanges are logged; on where the table stands, off where it is missing")
       .value("path", log_sink(), &AccessLog::path, "Where to, one JSON object a line");
+}
+
+Section<AuditLog> audit_log_section() {
+  return Section(AuditLog{})
+      .value("path", log_sink(), &AuditLog::path, "Where to, one JSON object a line");
 }
 
 Section<Draft> make_file_section() {
@@ -171,7 +153,11 @@ Section<Draft> make_file_section() {
             draft.config.access_log.enabled = true;
             return draft.config.access_log;
           },
-          "A line for every exchange");
+          "A line for every exchange")
+      .table(
+          "audit_log", audit_log_section(),
+          [](Draft& draft, const Entry&) -> AuditLog& { return draft.config.audit_log; },
+          "A line for every change that somebody asked for, and for every refusal");
 }
 
 }  // namespace

@@ -348,12 +348,13 @@ Kind<std::string> file_path() {
 }
 
 Kind<std::string> log_sink() {
-  return {.type = "\"stdout\" or path",
+  return {.type = "\"stdout\" or \"stderr\" or path",
           .schema = kPathSchema,
           .read = [](Reader& reader, const Value& value,
                      const std::string& path) -> std::optional<std::string> {
             if (!check_path_text(reader, value, path)) return {};
-            return value.text == "stdout" ? value.text : reader.resolve(value.text);
+            const bool stream = value.text == "stdout" || value.text == "stderr";
+            return stream ? value.text : reader.resolve(value.text);
           },
           .to_toml = write_text};
 }

@@ -42,7 +42,7 @@ Kind<E> word_for(std::vector<std::pair<std::string, E>> meanings);
 Kind<std::optional<unsigned>> worker_count();
 // A path of the file system; relative ones from the configuration file's folder.
 Kind<std::string> file_path();
-// `"stdout"` or a file_path().
+// `"stdout"`, `"stderr"` or a file_path().
 Kind<std::string> log_sink();
 // `"0660"`.
 Kind<unsigned> file_mode();
@@ -72,6 +72,20 @@ Kind<std::string> host_field();
 Kind<std::string> path_prefix();
 // What a probe asks for: a path and perhaps a query.
 Kind<std::string> request_target();
+
+// Who may call the admin interface: conf/access_kinds.cc.
+
+inline constexpr std::size_t kGrantsMax = 1024;
+inline constexpr std::size_t kGrantNamesMax = 256;  // routes, or backends, of one grant
+
+// `"operator"`, or `{ role = "operator", routes = ["app"], backends = ["blue"] }`.
+Kind<Grant> grant();
+// `deploy = "operator"`: by the name of a user of this machine, or its number.
+Kind<std::vector<NamedGrant>> user_grants();
+// `"ci.internal" = "operator"`: by a name that a certificate is for.
+Kind<std::vector<NamedGrant>> certificate_grants();
+// `"auto"`, true or false.
+Kind<Container> container();
 
 // Values made for one key: conf/traffic_kinds.cc.
 

@@ -84,14 +84,10 @@ std::string why_not_here(const Address& address, AddressUse use) {
   const bool unix_socket = address.family == Address::Family::unix_path;
   switch (use) {
     case AddressUse::data_listener:
+    case AddressUse::admin_listener:
       return "";
     case AddressUse::read_only_listener:
       return unix_socket ? "a Unix socket is not possible here, write IP:PORT" : "";
-    case AddressUse::admin_listener:
-      return address.is_loopback()
-                 ? ""
-                 : "the admin interface listens on Unix sockets and loopback addresses only, "
-                   "like 127.0.0.1:9901";
     case AddressUse::server:
       if (unix_socket) return "";
       if (address.port == 0) return "a server's port is from 1 to 65535";

@@ -8,6 +8,8 @@
 
 #include "conf/parser.h"
 #include "conf/schema.h"
+#include "proxy/cli/token_command.h"
+#include "proxy/control/admin_access.h"
 #include "proxy/control/control.h"
 #include "proxy/control/listeners.h"
 #include "proxy/control/server_settings.h"
@@ -47,8 +49,19 @@ int check(const std::string& path) {
                context.error());
     good = false;
   }
+  if (config->admin.tls) {
+    const auto context = proxy::load_admin_tls(*config->admin.tls, tls::make_ticket_keys());
+    if (!context) {
+      fmt::print(stderr, "{}:{}: admin.tls: {}\n", path, config->admin.tls->line, context.error());
+      good = false;
+    }
+  }
   if (const auto servers = proxy::load_server_settings(*config); !servers) {
     for (const std::string& error : servers.error()) fmt::print(stderr, "{}\n", error);
+    good = false;
+  }
+  if (const auto access = proxy::AdminAccess::prepare(*config); !access) {
+    for (const std::string& error : access.error()) fmt::print(stderr, "{}\n", error);
     good = false;
   }
   if (good) fmt::print("{}: good\n", path);
@@ -95,6 +108,7 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 1024));
   const CLI::App* schema_command =
       app.add_subcommand("schema", "Print the JSON Schema of the configuration file");
+  proxy::TokenCommand token_command(app);
   const CLI::App* version_command =
       app.add_subcommand("version", "Print the versions of Sluice and its libraries");
   try {
@@ -109,6 +123,7 @@ int main(int argc, char** argv) {
     fmt::print("{}", conf::json_schema());
     return kDone;
   }
+  if (token_command.parsed()) return token_command.run(config_path);
   if (version_command->parsed()) return version();
   fmt::print(stderr, "{}", app.help());
   return kUsage;

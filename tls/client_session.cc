@@ -14,24 +14,6 @@
 namespace sluice::tls {
 namespace {
 
-// A bundle of all public authorities has about 150.
-constexpr int kTrustAnchorsMax = 1000;
-
-std::expected<void, std::string> trust(SSL_CTX* context, const std::string& anchors_pem) {
-  auto anchors = parse_certificates(anchors_pem, "trust anchors", kTrustAnchorsMax);
-  if (!anchors) return std::unexpected(std::move(anchors.error()));
-  X509_STORE* store = SSL_CTX_get_cert_store(context);
-  for (const Certificate& anchor : *anchors) {
-    if (X509_STORE_add_cert(store, anchor.get()) != 1) {
-      return std::unexpected(fmt::format("trust anchors: one can't be used ({})", take_error()));
-    }
-  }
-  // An anchor need not be self-signed.
-  X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context), X509_V_FLAG_PARTIAL_CHAIN);
-  SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
-  return {};
-}
-
 // What keeps `ssl` from speaking to `server_name`, if anything.
 std::string expect_name(SSL* ssl, const std::string& server_name, bool insecure) {
   if (server_name.empty()) return insecure ? "" : "no server name to check the certificate against";
@@ -66,9 +48,9 @@ std::expected<std::shared_ptr<const ClientContext>, std::string> ClientContext::
   std::shared_ptr<ClientContext> context(new ClientContext(handle, options));
   set_protocol(handle, options.versions);
   if (!options.insecure) {
-    if (auto trusted = trust(handle, options.trust_anchors_pem); !trusted) {
-      return std::unexpected(std::move(trusted.error()));
-    }
+    auto anchors = trust(handle, options.trust_anchors_pem, "trust anchors");
+    if (!anchors) return std::unexpected(std::move(anchors.error()));
+    SSL_CTX_set_verify(handle, SSL_VERIFY_PEER, nullptr);
   }
   const auto alpn = encode_alpn(options.alpn);
   if (!alpn) return std::unexpected(alpn.error());

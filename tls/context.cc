@@ -84,16 +84,23 @@ int select_alpn(SSL*, const std::uint8_t** out, std::uint8_t* out_size, const st
   return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-// A ticket is resumed only where this is the same: listener and leaf certificate, so that nobody
-// gets to a listener with what another let them have, and a new certificate is looked at.
-std::array<std::uint8_t, SHA256_DIGEST_LENGTH> binding(std::string_view name, X509* leaf) {
+// A ticket is resumed only where this is the same: listener, leaf certificate and what is asked of
+// clients' certificates, so that nobody gets to a listener with what another let them have, and a
+// new certificate is looked at.
+std::array<std::uint8_t, SHA256_DIGEST_LENGTH> binding(const ServerOptions& options, X509* leaf) {
   std::array<std::uint8_t, SHA256_DIGEST_LENGTH> digest{};
   unsigned size = 0;
   SLUICE_CHECK(X509_digest(leaf, EVP_sha256(), digest.data(), &size) == 1);
   SHA256_CTX hash;
   SHA256_Init(&hash);
   SHA256_Update(&hash, digest.data(), digest.size());
-  SHA256_Update(&hash, name.data(), name.size());
+  // The policy first: its length is always the same, whatever the name.
+  std::array<std::uint8_t, SHA256_DIGEST_LENGTH + 1> policy{};
+  SHA256(reinterpret_cast<const std::uint8_t*>(options.client_ca_pem.data()),
+         options.client_ca_pem.size(), policy.data());
+  policy.back() = options.client_certificate_required ? 1 : 0;
+  SHA256_Update(&hash, policy.data(), policy.size());
+  SHA256_Update(&hash, options.name.data(), options.name.size());
   SHA256_Final(digest.data(), &hash);
   return digest;
 }
@@ -114,12 +121,35 @@ std::expected<void, std::string> use_identity(SSL_CTX* context,
   return {};
 }
 
-void set_resumption(SSL_CTX* context, const std::string& name, X509* leaf) {
-  const auto bound_to = binding(name, leaf);
+// Asks clients for a certificate where there is somebody to have signed it.
+std::expected<void, std::string> ask_clients(SSL_CTX* context, const ServerOptions& options) {
+  if (options.client_ca_pem.empty()) return {};
+  auto anchors = trust(context, options.client_ca_pem, "client CA");
+  if (!anchors) return std::unexpected(std::move(anchors.error()));
+  if (anchors->size() > static_cast<std::size_t>(kClientCasMax)) {
+    return std::unexpected(
+        fmt::format("client CA: {} certificates, more than the {} that can be "
+                    "named to every client",
+                    anchors->size(), kClientCasMax));
+  }
+  // Their names, so that a client that has several certificates shows the right one.
+  for (const Certificate& anchor : *anchors) {
+    SLUICE_CHECK(SSL_CTX_add_client_CA(context, anchor.get()) == 1);
+  }
+  SSL_CTX_set_verify(
+      context,
+      SSL_VERIFY_PEER | (options.client_certificate_required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
+      nullptr);
+  return {};
+}
+
+void set_resumption(SSL_CTX* context, const ServerOptions& options, X509* leaf) {
+  const auto bound_to = binding(options, leaf);
   SLUICE_CHECK(SSL_CTX_set_session_id_context(context, bound_to.data(), bound_to.size()) == 1);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_ticket_aead_method(context, &kTicketMethod);
-  SSL_CTX_set_num_tickets(context, kTicketsPerHandshake);
+  SSL_CTX_set_num_tickets(context, options.resumption ? kTicketsPerHandshake : 0);
+  if (!options.resumption) SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
   // No longer than the keys surely live.
   SSL_CTX_set_session_psk_dhe_timeout(
       context,
@@ -169,7 +199,10 @@ std::expected<std::shared_ptr<const ServerContext>, std::string> ServerContext::
   if (!shared.alpn.empty()) SSL_CTX_set_alpn_select_cb(handle, select_alpn, &shared.alpn);
   X509* leaf = chain->front().get();
   context->names_ = names_of(leaf);
-  set_resumption(handle, options.name, leaf);
+  if (auto asked = ask_clients(handle, options); !asked) {
+    return std::unexpected(std::move(asked.error()));
+  }
+  set_resumption(handle, options, leaf);
   context->starts_ = to_wall_time(X509_get0_notBefore(leaf));
   context->expires_ = to_wall_time(X509_get0_notAfter(leaf));
   ERR_clear_error();

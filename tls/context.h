@@ -25,6 +25,8 @@ std::shared_ptr<TicketKeys> make_ticket_keys();
 
 // More certificates than this in one chain, leaf included, are refused.
 inline constexpr int kChainLengthMax = 10;
+// More authorities for clients' certificates are refused: each is named in every handshake.
+inline constexpr int kClientCasMax = 100;
 // Longer PEM texts are refused.
 inline constexpr std::size_t kPemBytesMax = 4 * 1024 * 1024;
 // Shorter RSA keys are refused: clients refuse them too.
@@ -43,6 +45,14 @@ struct ServerOptions {
   // no_application_protocol (RFC 7301 section 3.2).
   std::vector<std::string> alpn;
   std::string name;  // of the listener: binds tickets to it, and to the leaf certificate
+  // Who may have signed clients' certificates, PEM; empty: clients are not asked for one. A
+  // certificate that is shown must be good: signed by one of these, within its dates, and for
+  // client authentication where it says what it is for. Tickets are bound to this as well.
+  std::string client_ca_pem;
+  bool client_certificate_required = false;  // refuse clients that show none
+  // Whether later connections may go on from earlier ones. What was verified of a client's
+  // certificate then holds for as long as tickets live.
+  bool resumption = true;
 };
 
 class ServerContext : public std::enable_shared_from_this<ServerContext> {

@@ -12,7 +12,14 @@ namespace sluice::tls {
 // handshake asks for it (RFC 6455 §4.2.2).
 std::string sha1_base64(std::string_view bytes);
 
-// That many random bytes, in base64.
+// That many random bytes, in base64; and in base64url without padding (§5).
 std::string random_base64(std::size_t bytes);
+std::string random_base64url(std::size_t bytes);
+
+// SHA-256 (FIPS 180-4) of the bytes, in lower-case hex.
+std::string sha256_hex(std::string_view bytes);
+
+// In a time that says nothing of where they differ.
+bool equal_in_constant_time(std::string_view one, std::string_view other);
 
 }  // namespace sluice::tls

@@ -12,6 +12,7 @@
 
 #include "proxy/base/check.h"
 #include "tls/errors.h"
+#include "tls/pem.h"
 
 namespace sluice::tls {
 namespace {
@@ -192,6 +193,14 @@ SessionInfo Engine::info() const {
           .alpn = {reinterpret_cast<const char*>(alpn), alpn_size},
           .server_name = server_name ? server_name : std::string_view{},
           .resumed = SSL_session_reused(ssl_) != 0};
+}
+
+std::optional<PeerCertificate> Engine::peer_certificate() const {
+  SLUICE_CHECK(handshake_done());
+  const Certificate shown(SSL_get_peer_certificate(ssl_));
+  if (shown == nullptr) return {};
+  return PeerCertificate{.names = holder_names_of(shown.get()),
+                         .expires = to_wall_time(X509_get0_notAfter(shown.get()))};
 }
 
 int Engine::on_new_session(SSL* ssl, SSL_SESSION* session) {

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -37,6 +38,7 @@ class Engine {
   void note_idle() { burst_bytes_ = 0; }
   bool handshake_done() const;
   SessionInfo info() const;
+  std::optional<PeerCertificate> peer_certificate() const;
   std::string_view failure() const { return failure_; }
 
   // Client only: sends the ClientHello.

@@ -172,6 +172,34 @@ std::vector<std::string> names_of(X509* certificate) {
   return names;
 }
 
+std::vector<std::string> holder_names_of(X509* certificate) {
+  std::vector<std::string> names = names_of(certificate);
+  const bssl::UniquePtr<GENERAL_NAMES> list(static_cast<GENERAL_NAMES*>(
+      X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
+  if (list) {
+    for (const GENERAL_NAME* entry : list.get()) {
+      if (entry->type != GEN_EMAIL && entry->type != GEN_URI) continue;
+      const ASN1_STRING* value =
+          entry->type == GEN_EMAIL ? entry->d.rfc822Name : entry->d.uniformResourceIdentifier;
+      names.emplace_back(reinterpret_cast<const char*>(ASN1_STRING_get0_data(value)),
+                         static_cast<std::size_t>(ASN1_STRING_length(value)));
+    }
+  }
+  const X509_NAME* subject = X509_get_subject_name(certificate);
+  const int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+  if (at >= 0) {
+    std::uint8_t* text = nullptr;
+    const int size =
+        ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
+    if (size >= 0) {
+      names.emplace_back(reinterpret_cast<const char*>(text), static_cast<std::size_t>(size));
+      OPENSSL_free(text);
+    }
+  }
+  ERR_clear_error();
+  return names;
+}
+
 WallTime to_wall_time(const ASN1_TIME* time) {
   using std::chrono::days;
   using std::chrono::seconds;

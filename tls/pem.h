@@ -39,6 +39,10 @@ std::expected<void, std::string> check_pair(const std::vector<Certificate>& chai
 // The DNS names (lower case) and IP addresses in the certificate's subjectAltName.
 std::vector<std::string> names_of(X509* certificate);
 
+// What a client's certificate says of its holder: DNS names, IP addresses, e-mail addresses and
+// URIs in the subjectAltName, then the subject's common name.
+std::vector<std::string> holder_names_of(X509* certificate);
+
 // The nearest that WallTime can say where it can't reach so far.
 WallTime to_wall_time(const ASN1_TIME* time);
 

@@ -48,6 +48,9 @@ bool Session::handshake_done() const {
 SessionInfo Session::info() const {
   return engine_->info();
 }
+std::optional<PeerCertificate> Session::peer_certificate() const {
+  return engine_->peer_certificate();
+}
 std::string_view Session::failure() const {
   return engine_->failure();
 }

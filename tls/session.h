@@ -8,7 +8,10 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "proxy/base/bytes.h"
 #include "tls/context.h"
@@ -52,6 +55,12 @@ struct SessionInfo {
   bool resumed = false;
 };
 
+// What a client has shown, and proved to be its own.
+struct PeerCertificate {
+  std::vector<std::string> names;  // of the subjectAltName, then the common name; DNS in lower case
+  WallTime expires;
+};
+
 class Session {
  public:
   enum class Status {
@@ -84,6 +93,8 @@ class Session {
   bool handshake_done() const;
   // Precondition: handshake_done().
   SessionInfo info() const;
+  // Of a client that was asked for one and has one. Precondition: handshake_done().
+  std::optional<PeerCertificate> peer_certificate() const;
   // Why the status was `failed`, for the log: a few stable words ("unsupported protocol", "peer
   // alert: unknown CA", by kPeerAlert); empty if it wasn't.
   std::string_view failure() const;

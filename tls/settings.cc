@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 #include <openssl/nid.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
 
 #include <array>
 
 #include "proxy/base/check.h"
+#include "tls/errors.h"
 
 namespace sluice::tls {
 namespace {
@@ -18,6 +20,9 @@ constexpr const char* kTls12Suites =
     "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384";
 
 constexpr std::size_t kProtocolNameMax = 255;
+
+// A bundle of all public authorities has about 150.
+constexpr int kTrustAnchorsMax = 1000;
 
 void set_groups(SSL_CTX* context) {
   // X25519 before P-256: Debian's library is built without the fast P-256.
@@ -40,6 +45,22 @@ void set_protocol(SSL_CTX* context, Versions versions) {
                    context, versions == Versions::tls12 ? TLS1_2_VERSION : TLS1_3_VERSION) == 1);
   SLUICE_CHECK(SSL_CTX_set_strict_cipher_list(context, kTls12Suites) == 1);
   set_groups(context);
+}
+
+std::expected<std::vector<Certificate>, std::string> trust(SSL_CTX* context,
+                                                           std::string_view anchors_pem,
+                                                           std::string_view what) {
+  auto anchors = parse_certificates(anchors_pem, what, kTrustAnchorsMax);
+  if (!anchors) return anchors;
+  X509_STORE* store = SSL_CTX_get_cert_store(context);
+  for (const Certificate& anchor : *anchors) {
+    if (X509_STORE_add_cert(store, anchor.get()) != 1) {
+      return std::unexpected(fmt::format("{}: one can't be used ({})", what, take_error()));
+    }
+  }
+  // An anchor need not be self-signed.
+  X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context), X509_V_FLAG_PARTIAL_CHAIN);
+  return anchors;
 }
 
 std::expected<std::string, std::string> encode_alpn(const std::vector<std::string>& names) {

@@ -4,11 +4,11 @@
 
 #include <utility>
 
+#include "admin/access.h"
 #include "admin/audit.h"
 #include "admin/plan.h"
 #include "admin/render.h"
 #include "proxy/control/caller.h"
-#include "proxy/control/event_log.h"
 #include "proxy/control/version.h"
 
 namespace sluice::proxy {
@@ -38,10 +38,12 @@ std::optional<std::string> field(const http::Fields& fields, std::string_view na
 
 AdminEndpoint::AdminEndpoint(ControlParts parts)
     : parts_(parts),
-      admin_(parts.reactor.loop(), admin::kBodyBytesMax,
-             [this](LocalRequest request, Answer answer) {
-               on_admin(std::move(request), std::move(answer));
-             }),
+      admin_(
+          parts.reactor.loop(), admin::kBodyBytesMax,
+          [this](LocalRequest request, Answer answer) {
+            on_admin(std::move(request), std::move(answer));
+          },
+          [this](const LocalService::Refusal& refusal) { return on_admin_refusal(refusal); }),
       read_only_(parts.reactor.loop(), admin::kBodyBytesMax,
                  [this](LocalRequest request, Answer answer) {
                    on_read_only(std::move(request), std::move(answer));
@@ -83,12 +85,25 @@ void AdminEndpoint::observe() {
 
 // --- Requests ---------------------------------------------------------------------------------
 
-admin::Request AdminEndpoint::make_request(LocalRequest& request) const {
+// Who asks for what, as far as the head says it.
+admin::Request AdminEndpoint::make_request_line(const http::RequestHead& head,
+                                                const ClientInfo& client) const {
   admin::Request made;
-  made.method = request.head.method_text;
-  made.target = request.head.target;
-  made.host = request.head.authority;
-  made.caller = identify_caller(request.client.fd, request.client.peer);
+  made.method = head.method_text;
+  made.target = head.target;
+  made.host = head.authority;
+  const tls::ServerContext* const tls = client.tls_context;
+  made.host_is_certified =
+      tls && !tls->names().empty() && tls->matches(admin::host_name(made.host));
+  made.caller = identify_caller(client);
+  if (const auto shown = field(head.fields, "Authorization")) {
+    made.caller.credentials = parts_.access.credentials(*shown);
+  }
+  return made;
+}
+
+admin::Request AdminEndpoint::make_request(LocalRequest& request) const {
+  admin::Request made = make_request_line(request.head, request.client);
   made.content_type = field(request.head.fields, "Content-Type");
   made.if_match = field(request.head.fields, "If-Match");
   made.idempotency_key = field(request.head.fields, "Idempotency-Key");
@@ -100,7 +115,9 @@ admin::Request AdminEndpoint::make_request(LocalRequest& request) const {
 
 void AdminEndpoint::on_admin(LocalRequest request, Answer answer) {
   auto made = std::make_shared<admin::Request>(make_request(request));
-  auto handled = admin::handle(*made, view());
+  const admin::View seen = view();
+  made->identity = admin::identify(*made, seen);
+  auto handled = admin::handle(*made, seen);
   if (const auto* ready = std::get_if<admin::Reply>(&handled)) {
     reply(*made, *ready, answer, nullptr);
   } else {
@@ -117,18 +134,37 @@ void AdminEndpoint::on_read_only(LocalRequest request, Answer answer) {
 
 void AdminEndpoint::reply(const admin::Request& request, const admin::Reply& reply,
                           const Answer& answer, const Revision* revision) {
-  if (admin::is_audited(request, reply)) {
-    write_log_line(admin::audit_line(request, reply, revision, parts_.reactor.loop().wall_now()));
-  }
-  if (reply.status == 403 || reply.status == 421) ++refusals_;
+  audit(request, reply, revision);
+  calls_.count(reply.status, request.identity.failure);
   answer({reply.status, reply.content_type, reply.fields, reply.body});
+}
+
+void AdminEndpoint::audit(const admin::Request& request, const admin::Reply& reply,
+                          const Revision* revision) {
+  if (!admin::is_audited(request, reply)) return;
+  const io::Loop& loop = parts_.reactor.loop();
+  parts_.audit.write(admin::audit_line(request, reply, revision, loop.wall_now()),
+                     !request.identity.known(), loop.now());
+}
+
+// What never became a call: its caller is told, as far as the connection still can, and it is
+// written down like one.
+LocalReply AdminEndpoint::on_admin_refusal(const LocalService::Refusal& refusal) {
+  admin::Request request = make_request_line(refusal.head, refusal.client);
+  request.identity = admin::identify(request, view());
+  const admin::Reply made = admin::render_unread(refusal.status, refusal.reason);
+  audit(request, made, nullptr);
+  calls_.count_unread(made.status);
+  return {made.status, made.content_type, made.fields, made.body};
 }
 
 // --- What admin/ may see ----------------------------------------------------------------------
 
 admin::View AdminEndpoint::view() const {
-  admin::View view{
-      .config = *parts_.config, .state = parts_.book.state, .history = parts_.book.history};
+  admin::View view{.config = *parts_.config,
+                   .state = parts_.book.state,
+                   .history = parts_.book.history,
+                   .access = parts_.access.facts()};
   view.now = parts_.reactor.loop().wall_now();
   view.epoch = parts_.publisher.current()->epoch;
   view.adoptions = adoptions();
@@ -225,7 +261,11 @@ admin::MetricsInput AdminEndpoint::collect_metrics() const {
   input.ready = ready_.ok;
   input.reloads_accepted = reloads_accepted_;
   input.reloads_refused = reloads_refused_;
-  input.admin_refusals = refusals_;
+  input.admin_calls = calls_;
+  input.audit_log = parts_.audit.counts();
+  input.admin_tokens = {.count = parts_.access.tokens().count(),
+                        .reads_taken = parts_.access.tokens().reads_taken(),
+                        .reads_refused = parts_.access.tokens().reads_refused()};
   for (const std::string& name : parts_.listeners.slot_names()) {
     input.listeners.emplace_back().name = name;
   }
@@ -236,6 +276,8 @@ admin::MetricsInput AdminEndpoint::collect_metrics() const {
     const admin::ListenerCounters& own = parts_.own_counters.listeners[i];
     input.listeners[i].accepted += own.accepted.get();
     input.listeners[i].closed += own.closed.get();
+    input.listeners[i].tls_handshakes += own.tls_handshakes.get();
+    input.listeners[i].tls_failed += own.tls_failed.get();
   }
   for (const admin::ServerView& server : servers()) {
     admin::MetricsInput::Server& made = input.servers.emplace_back();

@@ -10,6 +10,8 @@
 
 #include "admin/api.h"
 #include "admin/view.h"
+#include "proxy/control/admin_access.h"
+#include "proxy/control/audit_log.h"
 #include "proxy/control/change_queue.h"
 #include "proxy/control/command_runner.h"
 #include "proxy/control/health_monitor.h"
@@ -39,6 +41,8 @@ struct ControlParts {
   const admin::WorkerCounters& own_counters;
   WallTime started;
   std::function<void(CommandRunner::OnReloaded)> reload;
+  const AdminAccess& access;
+  AuditLog& audit;
 };
 
 class AdminEndpoint {
@@ -61,6 +65,10 @@ class AdminEndpoint {
   void on_admin(LocalRequest request, Answer answer);
   void on_read_only(LocalRequest request, Answer answer);
   admin::Request make_request(LocalRequest& request) const;
+  admin::Request make_request_line(const http::RequestHead& head, const ClientInfo& client) const;
+  LocalReply on_admin_refusal(const LocalService::Refusal& refusal);
+  void audit(const admin::Request& request, const admin::Reply& reply,
+             const routing::Revision* revision);
   void reply(const admin::Request& request, const admin::Reply& reply, const Answer& answer,
              const routing::Revision* revision);
   void observe();
@@ -80,7 +88,7 @@ class AdminEndpoint {
   admin::Verdict ready_{false, "starting: the first health probes are under way"};
   std::uint64_t reloads_accepted_ = 0;
   std::uint64_t reloads_refused_ = 0;
-  std::uint64_t refusals_ = 0;
+  admin::MetricsInput::AdminCalls calls_;
 };
 
 }  // namespace sluice::proxy

@@ -11,6 +11,7 @@
 
 #include <array>
 #include <cstring>
+#include <utility>
 
 #include "proxy/io/file_descriptor.h"
 #include "proxy/io/sockaddr.h"
@@ -102,15 +103,21 @@ std::optional<std::uint32_t> tcp_peer_uid(int fd) {
 
 }  // namespace
 
-admin::Caller identify_caller(int fd, const Address& peer) {
+admin::Caller identify_caller(const ClientInfo& client) {
+  const Address& peer = client.peer;
   admin::Caller caller;
   caller.address = peer.family == Address::Family::unix_path ? "unix" : peer.to_string();
-  if (peer.family == Address::Family::unix_path) {
+  if (client.is_tls) {
+    caller.transport = admin::Caller::Transport::tls;
+    if (auto shown = client.tls->peer_certificate()) {
+      caller.certificate = {.names = std::move(shown->names), .expires = shown->expires};
+    }
+  } else if (peer.family == Address::Family::unix_path) {
     caller.transport = admin::Caller::Transport::unix_socket;
-    caller.uid = unix_peer_uid(fd);
+    caller.uid = unix_peer_uid(client.fd);
   } else if (peer.is_loopback()) {
     caller.transport = admin::Caller::Transport::loopback_tcp;
-    caller.uid = tcp_peer_uid(fd);
+    caller.uid = tcp_peer_uid(client.fd);
   }
   return caller;
 }

@@ -22,6 +22,7 @@ struct Control::Running {
         reactor(std::move(ring), control.own_counters_, control.own_connections_, control.config_),
         background(std::make_unique<Background>(reactor.loop())),
         ledger_thread(std::make_unique<Background>(reactor.loop())),
+        access(reactor.loop(), *background),
         registry(worker_count),
         workers(worker_count, control.connections_, control),
         publisher(reactor.loop(), workers),
@@ -47,6 +48,8 @@ struct Control::Running {
   Reactor reactor;
   std::unique_ptr<Background> background;     // the first to end: its jobs use the others
   std::unique_ptr<Background> ledger_thread;  // likewise; the ledger waits for nothing else
+  AdminAccess access;
+  AuditLog audit;
   routing::Registry registry;
   WorkerThreads workers;
   Publisher publisher;
@@ -67,6 +70,8 @@ struct Reload {
   ServerSettingsTablePtr servers;
   Listeners::Prepared listeners;
   std::shared_ptr<AccessLog> access_log;
+  AuditLog::Sink audit_sink;
+  AdminAccess::Prepared access;
   std::vector<std::string> errors;
   std::vector<std::string> conflicts;
 };
@@ -127,9 +132,14 @@ std::expected<void, std::vector<std::string>> Control::start() {
   auto servers = load_server_settings(*config_);
   if (!servers) return std::unexpected(std::move(servers.error()));
   servers_ = std::make_shared<const ServerSettingsTable>(std::move(*servers));
+  auto access = AdminAccess::prepare(*config_);
+  if (!access) return std::unexpected(std::move(access.error()));
   auto log = open_access_log(*config_, worker_count);
   if (!log) return std::unexpected(std::vector{log.error()});
   access_log_ = std::move(*log);
+  auto audit_sink = AuditLog::open(*config_);
+  if (!audit_sink) return std::unexpected(std::vector{audit_sink.error()});
+  running_->audit.use(std::move(*audit_sink));
   // After all that can fail: a start that fails leaves the ledger as it was.
   if (const auto taken = take_config_over(); !taken) {
     return std::unexpected(std::vector{taken.error()});
@@ -142,13 +152,14 @@ std::expected<void, std::vector<std::string>> Control::start() {
     return std::unexpected(std::vector{started.error()});
   }
   running_->publisher.started_with(snapshot);
+  running_->access.commit(std::move(*access));
   running_->use_ledger_settings(config_->ledger);
   running_->health.watch(*snapshot, *servers_);
   running_->endpoint = std::make_unique<AdminEndpoint>(ControlParts{
       config_, book_, running_->workers, running_->publisher, running_->health, running_->changes,
       *ledger_, running_->backup, running_->leases, running_->listeners, running_->reactor,
-      own_counters_, started_,
-      [this](CommandRunner::OnReloaded then) { reload(std::move(then)); }});
+      own_counters_, started_, [this](CommandRunner::OnReloaded then) { reload(std::move(then)); },
+      running_->access, running_->audit});
   running_->changes.when_changed([this](const routing::Revision&) { running_->leases.look(); });
   running_->leases.look();
   running_->listeners.commit(std::move(*prepared), running_->workers, running_->reactor,
@@ -317,12 +328,24 @@ void Control::reload(CommandRunner::OnReloaded then) {
           return;
         }
         reload->listeners = std::move(*prepared);
+        auto access = AdminAccess::prepare(*reload->config);
+        if (!access) {
+          reload->errors = std::move(access.error());
+          return;
+        }
+        reload->access = std::move(*access);
         auto log = open_access_log(*reload->config, workers);
         if (!log) {
           reload->errors.push_back(log.error());
           return;
         }
         reload->access_log = std::move(*log);
+        auto audit_sink = AuditLog::open(*reload->config);
+        if (!audit_sink) {
+          reload->errors.push_back(audit_sink.error());
+          return;
+        }
+        reload->audit_sink = std::move(*audit_sink);
       },
       [this, reload] { finish_reload(reload); });
 }
@@ -380,10 +403,14 @@ void Control::finish_reload(std::shared_ptr<Reload> reload) {
         servers_ = reload->servers;
         running_->use_ledger_settings(config_->ledger);
         if (shutting_down_) return true;  // no listener is opened on the way out
+        running_->access.commit(std::move(reload->access));
         running_->listeners.commit(std::move(reload->listeners), running_->workers,
                                    running_->reactor, running_->endpoint->admin(),
                                    running_->endpoint->read_only());
         swap_access_log(std::move(reload->access_log));
+        // Its end may take a while.
+        reload->audit_sink = running_->audit.use(std::move(reload->audit_sink));
+        running_->background->run([reload] { reload->audit_sink.reset(); }, [] {});
         return true;
       });
 }
@@ -456,6 +483,7 @@ void Control::join() {
   running.drain_timer.cancel();
   running.leases.stop();
   if (running.endpoint) running.endpoint->stop();
+  running.access.stop();
   running.workers.stop();
   running.health.stop();
   running.signals.stop();

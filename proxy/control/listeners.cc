@@ -61,6 +61,32 @@ std::expected<std::shared_ptr<const tls::ServerContext>, std::string> load_tls(
   return tls::ServerContext::make(options, std::move(ticket_keys));
 }
 
+std::expected<std::shared_ptr<const tls::ServerContext>, std::string> load_admin_tls(
+    const conf::AdminTls& tls, std::shared_ptr<tls::TicketKeys> ticket_keys) {
+  const auto certificate = read_file(tls.certificate_file, "certificate file");
+  if (!certificate) return std::unexpected(certificate.error());
+  const auto key = read_file(tls.key_file, "key file");
+  if (!key) return std::unexpected(key.error());
+  warn_if_readable_by_others(tls.key_file);
+  tls::ServerOptions options;
+  options.certificate_pem = *certificate;
+  options.key_pem = *key;
+  options.alpn = {"http/1.1"};
+  options.name = "admin";
+  // Every connection is looked at anew: a certificate that has expired, or whose authority was
+  // taken out, lets nobody in.
+  options.resumption = false;
+  if (!tls.client_ca_file.empty()) {
+    auto authorities = read_file(tls.client_ca_file, "client CA file");
+    if (!authorities) return std::unexpected(authorities.error());
+    if (authorities->empty()) {
+      return std::unexpected(fmt::format("client CA file {}: empty", tls.client_ca_file));
+    }
+    options.client_ca_pem = std::move(*authorities);
+  }
+  return tls::ServerContext::make(options, std::move(ticket_keys));
+}
+
 Listeners::Listeners(std::size_t worker_count, std::shared_ptr<tls::TicketKeys> ticket_keys)
     : worker_count_(worker_count), ticket_keys_(std::move(ticket_keys)) {
 }
@@ -97,6 +123,20 @@ std::expected<std::shared_ptr<const ConnectionSettings>, std::string> Listeners:
     }
     settings->tls = std::move(*context);
   }
+  return settings;
+}
+
+std::expected<std::shared_ptr<const ConnectionSettings>, std::string> Listeners::admin_tls_settings(
+    const conf::Config& config) const {
+  if (!config.admin.tls) return nullptr;
+  auto context = load_admin_tls(*config.admin.tls, ticket_keys_);
+  if (!context) return std::unexpected(fmt::format("admin.tls: {}", context.error()));
+  const std::string warning = (*context)->validity_warning(std::chrono::system_clock::now());
+  if (!warning.empty()) {
+    log_event(Level::warning, "certificate", {{"listener", "admin"}, {"reason", warning}});
+  }
+  auto settings = std::make_shared<ConnectionSettings>(*admin_settings(config));
+  settings->tls = std::move(*context);
   return settings;
 }
 
@@ -158,8 +198,12 @@ std::expected<Listeners::Prepared, std::vector<std::string>> Listeners::prepare(
     }
   }
   const auto own = admin_settings(config);
+  const auto over_tls = admin_tls_settings(config);
+  if (!over_tls) errors.push_back(over_tls.error());
   for (const Address& address : config.admin.listen) {
-    want(Kind::admin, "admin " + address.to_string(), address, own);
+    if (!address.is_loopback() && !over_tls) continue;
+    want(Kind::admin, "admin " + address.to_string(), address,
+         address.is_loopback() ? own : *over_tls);
   }
   for (const Address& address : config.admin.read_only_listen) {
     want(Kind::read_only, "metrics " + address.to_string(), address, own);

@@ -58,6 +58,9 @@ class Listeners {
   std::expected<std::shared_ptr<const ConnectionSettings>, std::string> settings_for(
       const conf::Listener& listener, std::size_t slot) const;
   std::shared_ptr<const ConnectionSettings> admin_settings(const conf::Config& config) const;
+  // Of the admin listeners beyond loopback; null: there are none.
+  std::expected<std::shared_ptr<const ConnectionSettings>, std::string> admin_tls_settings(
+      const conf::Config& config) const;
   std::expected<void, std::string> open_sockets(Wanted& wanted, const conf::Config& config) const;
 
   std::size_t worker_count_;
@@ -69,5 +72,9 @@ class Listeners {
 // The certificate, the key and the protocol of a listener, from its files. The error is a sentence.
 std::expected<std::shared_ptr<const tls::ServerContext>, std::string> load_tls(
     const conf::Listener& listener, std::shared_ptr<tls::TicketKeys> ticket_keys);
+
+// The same of the admin listeners beyond loopback, with who may have signed clients' certificates.
+std::expected<std::shared_ptr<const tls::ServerContext>, std::string> load_admin_tls(
+    const conf::AdminTls& tls, std::shared_ptr<tls::TicketKeys> ticket_keys);
 
 }  // namespace sluice::proxy

@@ -2,8 +2,6 @@
 // ever waits for a disk or a pipe. When the sink is stuck, lines are dropped and counted.
 #pragma once
 
-#include <atomic>
-#include <chrono>
 #include <cstdint>
 #include <expected>
 #include <memory>
@@ -12,6 +10,7 @@
 #include <vector>
 
 #include "proxy/base/clock.h"
+#include "proxy/data/line_log.h"
 #include "routing/revision.h"
 
 namespace sluice::proxy {
@@ -42,42 +41,24 @@ struct AccessRecord {
 
 void append_access_line(std::string& out, const AccessRecord& record);
 
-// A ring of bytes from one worker to the log's thread. Single producer, single consumer.
-class LogRing {
- public:
-  static constexpr std::size_t kBytes = 1 << 20;  // power of two
-
-  LogRing() : memory_(std::make_unique<char[]>(kBytes)) {}
-  // False: no room; the line is not taken.
-  bool push(std::string_view line);
-  // All that is there now, as one or two pieces; consume() frees it.
-  std::pair<std::string_view, std::string_view> peek() const;
-  void consume(std::size_t bytes);
-
- private:
-  std::unique_ptr<char[]> memory_;
-  alignas(64) std::atomic<std::uint64_t> written_{0};
-  alignas(64) std::atomic<std::uint64_t> read_{0};
-};
-
 class AccessLog {
  public:
-  // Opens `path` ("stdout" or a file, appended to). The error is a sentence.
+  // Opens `path` ("stdout", "stderr" or a file, appended to). The error is a sentence.
   static std::expected<std::unique_ptr<AccessLog>, std::string> open(const std::string& path,
                                                                      std::size_t workers);
-  ~AccessLog();  // writes what is left, within kCloseTimeout
-  AccessLog(const AccessLog&) = delete;
-  AccessLog& operator=(const AccessLog&) = delete;
-
-  static constexpr std::chrono::milliseconds kCloseTimeout{1000};
 
   // From that worker's thread only. Never blocks. False: the line was dropped.
   bool write(std::size_t worker, const AccessRecord& record);
 
  private:
-  struct State;
-  explicit AccessLog(std::unique_ptr<State> state);
-  std::unique_ptr<State> state_;
+  // Where a worker's line is put together, its memory kept.
+  struct alignas(64) Composed {
+    std::string line;
+  };
+  AccessLog(std::unique_ptr<LineLog> lines, std::size_t workers);
+
+  std::unique_ptr<LineLog> lines_;
+  std::vector<Composed> composed_;
 };
 
 }  // namespace sluice::proxy

@@ -85,6 +85,8 @@ ClientInfo ClientConnection::client_info() const {
           .forwarded = settings_->forwarded,
           .tls_version = tls.version,
           .tls_cipher = tls.cipher,
+          .tls = transport_.session(),
+          .tls_context = transport_.is_tls() ? settings_->tls.get() : nullptr,
           .stream_buffer_bytes = settings_->limits.stream_buffer_bytes,
           .fd = transport_.fd()};
 }

@@ -18,8 +18,8 @@
 // What a connection can hold, at most: output for kOutputBytesMax and a frame; the session's own
 // bounds (h2/session.h), among them one on the heads of all open requests; per stream
 // limits.stream_buffer_bytes of response, what had been read of a server when it was made to pause
-// and less than two blocks of 4 KiB more, and limits.stream_buffer_bytes of request (the stream's window) in the output to a
-// server, or held for a tunnel to open; limits.client_streams of these.
+// and less than two blocks of 4 KiB more, and limits.stream_buffer_bytes of request (the stream's
+// window) in the output to a server, or held for a tunnel to open; limits.client_streams of these.
 #pragma once
 
 #include <cstdint>

@@ -7,28 +7,35 @@ namespace sluice::proxy {
 // One request that waits for its answer.
 class LocalCall final : public RequestHandler {
  public:
-  LocalCall(io::Loop& loop, const LocalService::Handler& handler, std::size_t body_bytes_max,
-            http::RequestHead& head, ClientStream& stream)
-      : timer_(io::Timer::calling<&LocalCall::on_timer>(this)),
-        handler_(handler),
-        body_bytes_max_(body_bytes_max),
+  LocalCall(const LocalService& service, http::RequestHead& head, ClientStream& stream)
+      : service_(service),
+        timer_(io::Timer::calling<&LocalCall::on_timer>(this)),
         head_(head),
         stream_(stream),
         self_(std::make_shared<LocalCall*>(this)) {
-    loop.timers().arm(timer_, loop.now() + LocalService::kBodyTime);
+    service.loop_.timers().arm(timer_, service.loop_.now() + LocalService::kBodyTime);
   }
   ~LocalCall() override { part(); }
 
   void serve() {
     received_ = true;
     timer_.cancel();
-    handler_(LocalRequest{head_, stream_.client(), std::move(body_)}, Answer(self_));
+    service_.handler_(LocalRequest{head_, stream_.client(), std::move(body_)}, Answer(self_));
+  }
+  // What is known to be too large isn't waited for.
+  bool refuse_announced() {
+    using Kind = http::BodyLength::Kind;
+    if (head_.body.kind != Kind::known || head_.body.bytes <= service_.body_bytes_max_)
+      return false;
+    refuse_too_large();
+    return true;
   }
 
   void answer(const LocalReply& reply) {
     part();
     http::ResponseHead head;
     head.status = reply.status;
+    head.keep_alive = received_;
     head.body = {.kind = http::BodyLength::Kind::known, .bytes = reply.body.size()};
     if (!reply.content_type.empty()) head.fields.append("Content-Type", reply.content_type);
     for (const auto& [name, value] : reply.fields) head.fields.append(name, value);
@@ -39,8 +46,7 @@ class LocalCall final : public RequestHandler {
   void on_request_body(Bytes bytes) override {
     if (parted()) return;
     body_.append(as_text(bytes));
-    if (body_.size() <= body_bytes_max_) return;
-    refuse(413, "the body is larger than this listener takes");
+    if (body_.size() > service_.body_bytes_max_) refuse_too_large();
   }
   void on_request_end(const http::Fields&) override {
     if (!parted()) serve();
@@ -58,8 +64,13 @@ class LocalCall final : public RequestHandler {
     *self_ = nullptr;
   }
   void on_timer() { refuse(408, "the body did not come in time"); }
+  void refuse_too_large() { refuse(413, "the body is larger than this listener takes"); }
 
   void refuse(int status, std::string_view reason) {
+    if (service_.refusal_handler_) {
+      answer(service_.refusal_handler_({head_, stream_.client(), status, reason}));
+      return;
+    }
     part();
     http::ErrorResponse response = http::error_response(status, reason);
     response.head.keep_alive = false;
@@ -78,9 +89,8 @@ class LocalCall final : public RequestHandler {
     stream_.send_end({});
   }
 
+  const LocalService& service_;
   io::Timer timer_;
-  const LocalService::Handler& handler_;
-  const std::size_t body_bytes_max_;
   http::RequestHead& head_;
   ClientStream& stream_;
   std::shared_ptr<LocalCall*> self_;  // points to null once the stream has its answer
@@ -94,10 +104,16 @@ void Answer::operator()(LocalReply reply) const {
 
 std::unique_ptr<RequestHandler> LocalService::on_request(http::RequestHead& head, bool complete,
                                                          ClientStream& stream) {
-  auto call = std::make_unique<LocalCall>(loop_, handler_, body_bytes_max_, head, stream);
+  auto call = std::make_unique<LocalCall>(*this, head, stream);
+  if (call->refuse_announced()) return call;
   // No body comes before the answer to somebody who asks for a tunnel, and here there are none.
   if (complete || head.asks_for_tunnel()) call->serve();
   return call;
+}
+
+void LocalService::on_refused(const http::RequestHead& head, const ClientInfo& client, int status,
+                              std::string_view reason) {
+  if (refusal_handler_) refusal_handler_({head, client, status, reason});
 }
 
 }  // namespace sluice::proxy

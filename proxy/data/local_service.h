@@ -44,21 +44,38 @@ class LocalService final : public Service {
  public:
   // Called with each whole request; answers now or later, on the same thread.
   using Handler = std::function<void(LocalRequest request, Answer answer)>;
+  // A request that won't be served: its body is too large or too slow, or it is no HTTP.
+  struct Refusal {
+    const http::RequestHead& head;  // as far as it came
+    const ClientInfo& client;
+    int status;
+    std::string_view reason;  // a few words
+  };
+  // Told of each, and says what its client is answered; without it that is plain text.
+  using RefusalHandler = std::function<LocalReply(const Refusal& refusal)>;
 
   // A request's body must be whole after this time.
   static constexpr Duration kBodyTime = std::chrono::seconds(10);
 
-  LocalService(io::Loop& loop, std::size_t body_bytes_max, Handler handler)
-      : loop_(loop), body_bytes_max_(body_bytes_max), handler_(std::move(handler)) {}
+  LocalService(io::Loop& loop, std::size_t body_bytes_max, Handler handler,
+               RefusalHandler refusal_handler = {})
+      : loop_(loop),
+        body_bytes_max_(body_bytes_max),
+        handler_(std::move(handler)),
+        refusal_handler_(std::move(refusal_handler)) {}
 
  private:
   std::unique_ptr<RequestHandler> on_request(http::RequestHead& head, bool complete,
                                              ClientStream& stream) override;
-  void on_refused(const http::RequestHead&, const ClientInfo&, int, std::string_view) override {}
+  // It has been answered already.
+  void on_refused(const http::RequestHead& head, const ClientInfo& client, int status,
+                  std::string_view reason) override;
 
+  friend class LocalCall;
   io::Loop& loop_;
   std::size_t body_bytes_max_;
   Handler handler_;
+  RefusalHandler refusal_handler_;
 };
 
 }  // namespace sluice::proxy

@@ -18,6 +18,7 @@
 #include "proxy/base/bytes.h"
 #include "proxy/http/forwarding.h"
 #include "proxy/http/message.h"
+#include "tls/session.h"
 
 namespace sluice::proxy {
 
@@ -32,6 +33,9 @@ struct ClientInfo {
   conf::ForwardedFields forwarded = conf::ForwardedFields::both;  // what servers are told of it
   std::string_view tls_version;
   std::string_view tls_cipher;
+  // Its TLS, and what it was made by; null: plain.
+  const tls::Session* tls = nullptr;
+  const tls::ServerContext* tls_context = nullptr;
   std::uint64_t stream_buffer_bytes = 128 * 1024;  // high watermark in each direction
   int fd = -1;                                     // for asking the kernel who the peer is
 };

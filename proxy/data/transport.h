@@ -92,6 +92,8 @@ class Transport final : private io::Socket::Handler,
 
   bool terminated() const { return socket_.terminated(); }
   bool is_tls() const { return tls_ != nullptr; }
+  // Null: plain.
+  const tls::Session* session() const { return tls_.get(); }
   // Why the failure was Failure::tls, in a few stable words; good as long as the transport.
   std::string_view tls_failure() const;
   tls::SessionInfo tls_info() const { return tls_ ? tls_->info() : tls::SessionInfo{}; }

@@ -81,6 +81,7 @@ split = {{ blue = 100, green = 0 }}
 
 [admin]
 listen = ["127.0.0.1:{admin}"]
+container = false
 read_only_listen = ["127.0.0.1:{metrics}"]
 )",
       fmt::arg("workers", workers), fmt::arg("directory", directory),

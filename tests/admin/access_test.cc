@@ -20,8 +20,9 @@ Request over_tcp(std::string host) {
   return request;
 }
 
-std::string access(const Request& request) {
+std::string access(Request request) {
   const Node node;
+  request.identity = identify(request, node.view());
   const auto refusal = refuse_access(request, node.view());
   return refusal ? outcome(*refusal) : "allowed";
 }
@@ -138,11 +139,12 @@ TEST(Access, UidRefusalSaysWhoWasSeenAndHowToAllowIt) {
   const Node node;
   Request request = over_tcp("localhost");
   request.caller.uid = 1001;
+  request.identity = identify(request, node.view());
   const auto refusal = refuse_access(request, node.view());
   ASSERT_TRUE(refusal);
   EXPECT_EQ(json_of(*refusal)["detail"],
             "User 1001 may not use this API: root and user 998 (Sluice's own) may. To allow it, "
-            "add 1001 to admin.uids in /etc/sluice/sluice.toml.");
+            "add 1001 to [admin.users] in /etc/sluice/sluice.toml, with its role.");
 }
 
 TEST(Access, OtherTransportsAreRefusedWhoeverCalls) {

@@ -197,6 +197,7 @@ TEST(Writes, RecordTheAuthenticatedIdentity) {
   const Node node;
   Request request = make_request("PUT", "/weights/app", "blue=1&author=root");
   request.caller.uid = 1000;
+  request.identity = identify(request, node.view());
   const auto answer = handle(request, node.view());
   EXPECT_EQ(std::get<Command>(answer).origin.identity, "uid:1000");
   EXPECT_EQ(std::get<Command>(answer).origin.author, "root");

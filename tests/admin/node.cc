@@ -51,7 +51,12 @@ Node::Node() {
 }
 
 View Node::view() const {
-  View view{.config = config, .state = state, .history = history, .now = now, .epoch = 7};
+  View view{.config = config,
+            .state = state,
+            .history = history,
+            .access = access,
+            .now = now,
+            .epoch = 7};
   if (adoptions) {
     view.adoptions = *adoptions;
   } else {
@@ -82,7 +87,8 @@ ServerView& Node::server(std::string_view backend, std::string_view name) {
   return *found;
 }
 
-Reply Node::call(const Request& request) {
+Reply Node::call(Request request) {
+  request.identity = identify(request, view());
   auto answer = handle(request, view());
   if (auto* reply = std::get_if<Reply>(&answer)) return std::move(*reply);
   const Command& command = std::get<Command>(answer);
@@ -119,6 +125,10 @@ Request make_request(std::string_view method, std::string_view target, std::stri
   request.target = target;
   request.host = "localhost";
   request.caller = {.transport = Caller::Transport::unix_socket, .uid = 0, .address = "unix"};
+  request.identity = {.by = Identity::By::uid,
+                      .name = "uid:0",
+                      .grant = {.role = conf::Role::admin},
+                      .failure = AuthFailure::none};
   request.body = body;
   if (!body.empty()) request.content_type = std::move(content_type);
   return request;

@@ -24,6 +24,7 @@ class Node {
   routing::History history;
   WallTime now{std::chrono::seconds(1'795'000'000)};
   ProcessInfo process;
+  AccessFacts access;
   std::vector<ServerView> servers;
   std::map<std::string, ObservedRoute, std::less<>> observed;
   // nullopt: every worker runs the state as it is.
@@ -34,7 +35,7 @@ class Node {
   ServerView& server(std::string_view backend, std::string_view name);
 
   // As control does it, with workers that adopt at once: handle, plan, apply, render.
-  Reply call(const Request& request);
+  Reply call(Request request);
   // The same by root over the Unix socket; `body` is a form.
   Reply call(std::string_view method, std::string_view target, std::string_view body = "");
   Reply call_json(std::string_view method, std::string_view target, std::string_view body);
@@ -42,6 +43,7 @@ class Node {
   std::string weights(std::string_view route) const;
 };
 
+// By root over the Unix socket, who has been identified.
 Request make_request(std::string_view method, std::string_view target, std::string_view body = "",
                      std::optional<std::string> content_type = "application/x-www-form-urlencoded");
 }  // namespace sluice::admin::testing

@@ -201,8 +201,9 @@ TEST(ConfigErrors, EveryBackendHasServersEachOnce) {
 TEST(ConfigErrors, AdminListensOnlyWhereTheCallerIsKnown) {
   expect_each({
       {with_admin("listen = [\"0.0.0.0:9901\"]"),
-       "f:2:11: admin.listen: \"0.0.0.0:9901\" can't be used: the admin interface listens on Unix "
-       "sockets and loopback addresses only, like 127.0.0.1:9901"},
+       "f:2:11: admin.listen: 0.0.0.0:9901 is beyond this machine, where callers come over TLS and "
+       "show a token or a certificate; missing: [admin.tls] with certificate_file and key_file; "
+       "admin.tokens_file, or admin.tls.client_ca_file with [admin.certificates]"},
       {with_admin("listen = [\"unix:admin.sock\"]"),
        "f:2:11: admin.listen: \"unix:admin.sock\" can't be used: the path of a Unix socket is "
        "absolute and at most 107 bytes long"},

@@ -96,7 +96,21 @@ TEST(Parser, TheFullExampleIsReadAsItSays) {
   EXPECT_EQ(config.routes[1].split[1].weight, *Decimal::parse("0.001"));
   EXPECT_EQ(config.routes[2].hosts[1], "*.shop.example.com");
   EXPECT_EQ(config.admin.listen[1].path, "/run/sluice/admin.sock");
+  EXPECT_EQ(config.admin.listen[2].to_string(), "10.0.0.5:9901");
   EXPECT_EQ(config.admin.uids, std::vector<std::uint32_t>{1000});
+  const std::vector<NamedGrant> users = {
+      {"www-data", {.role = Role::viewer}},
+      {"1001", {.role = Role::operator_, .routes = {"old-shop"}, .backends = {"blue", "green"}}}};
+  EXPECT_EQ(config.admin.users, users);
+  EXPECT_EQ(config.admin.tokens_file, "/etc/sluice/tokens.toml");
+  EXPECT_EQ(config.admin.container, Container::automatic);
+  ASSERT_TRUE(config.admin.tls);
+  EXPECT_EQ(config.admin.tls->client_ca_file, "/etc/sluice/tls/clients-ca.pem");
+  const std::vector<NamedGrant> certificates = {
+      {"deploy.internal", {.role = Role::operator_}},
+      {"spiffe://example.com/dashboard", {.role = Role::viewer}}};
+  EXPECT_EQ(config.admin.certificates, certificates);
+  EXPECT_EQ(config.audit_log.path, "/var/log/sluice/audit.log");
   EXPECT_TRUE(config.access_log.enabled);
   EXPECT_EQ(config.access_log.path, "/var/log/sluice/access.log");
 }

@@ -29,44 +29,88 @@ std::string text_of(BIO* bio) {
   return {reinterpret_cast<const char*>(bytes), size};
 }
 
-}  // namespace
-
-CertificateFiles make_certificate(const std::string& directory, const std::string& name,
-                                  const std::vector<std::string>& names) {
-  bssl::UniquePtr<EVP_PKEY> key = make_key();
+// A certificate over `key` that says nothing but who it is for and how long it lives.
+bssl::UniquePtr<X509> make_blank(EVP_PKEY* key, const std::string& common, long seconds_left) {
+  static long serial = 0;
   bssl::UniquePtr<X509> certificate(X509_new());
   X509* raw = certificate.get();
   X509_set_version(raw, 2);
-  ASN1_INTEGER_set(X509_get_serialNumber(raw), 1);
+  ASN1_INTEGER_set(X509_get_serialNumber(raw), ++serial);
   X509_gmtime_adj(X509_getm_notBefore(raw), -3600);
-  X509_gmtime_adj(X509_getm_notAfter(raw), 30 * 24 * 3600);
-  X509_set_pubkey(raw, key.get());
+  X509_gmtime_adj(X509_getm_notAfter(raw), seconds_left);
+  X509_set_pubkey(raw, key);
   X509_NAME* subject = X509_get_subject_name(raw);
-  const std::string& common = names.front();
   X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8,
                              reinterpret_cast<const std::uint8_t*>(common.data()),
                              static_cast<int>(common.size()), -1, 0);
   X509_set_issuer_name(raw, subject);
+  return certificate;
+}
 
-  std::string alternatives = "IP:127.0.0.1";
-  for (const std::string& dns : names) alternatives += ",DNS:" + dns;
+void add_extension(X509* certificate, int nid, const std::string& value) {
   X509V3_CTX context;
-  X509V3_set_ctx(&context, raw, raw, nullptr, nullptr, 0);
+  X509V3_set_ctx(&context, certificate, certificate, nullptr, nullptr, 0);
   bssl::UniquePtr<X509_EXTENSION> extension(
-      X509V3_EXT_nconf_nid(nullptr, &context, NID_subject_alt_name, alternatives.c_str()));
+      X509V3_EXT_nconf_nid(nullptr, &context, nid, value.c_str()));
   SLUICE_CHECK(extension != nullptr);
-  X509_add_ext(raw, extension.get(), -1);
-  SLUICE_CHECK(X509_sign(raw, key.get(), EVP_sha256()) != 0);
+  X509_add_ext(certificate, extension.get(), -1);
+}
 
+CertificateFiles write(const std::string& directory, const std::string& name, X509* certificate,
+                       EVP_PKEY* key) {
   bssl::UniquePtr<BIO> certificate_pem(BIO_new(BIO_s_mem()));
   bssl::UniquePtr<BIO> key_pem(BIO_new(BIO_s_mem()));
-  SLUICE_CHECK(PEM_write_bio_X509(certificate_pem.get(), raw) == 1);
-  SLUICE_CHECK(PEM_write_bio_PKCS8PrivateKey(key_pem.get(), key.get(), nullptr, nullptr, 0, nullptr,
+  SLUICE_CHECK(PEM_write_bio_X509(certificate_pem.get(), certificate) == 1);
+  SLUICE_CHECK(PEM_write_bio_PKCS8PrivateKey(key_pem.get(), key, nullptr, nullptr, 0, nullptr,
                                              nullptr) == 1);
   CertificateFiles files{directory + "/" + name + ".pem", directory + "/" + name + ".key"};
   write_file(files.certificate_file, text_of(certificate_pem.get()));
   write_file(files.key_file, text_of(key_pem.get()), 0600);
   return files;
+}
+
+bssl::UniquePtr<BIO> open_pem(const std::string& file) {
+  bssl::UniquePtr<BIO> bio(BIO_new_file(file.c_str(), "r"));
+  SLUICE_CHECK(bio != nullptr);
+  return bio;
+}
+
+}  // namespace
+
+CertificateFiles make_certificate(const std::string& directory, const std::string& name,
+                                  const std::vector<std::string>& names) {
+  bssl::UniquePtr<EVP_PKEY> key = make_key();
+  bssl::UniquePtr<X509> certificate = make_blank(key.get(), names.front(), 30L * 24 * 3600);
+  std::string alternatives = "IP:127.0.0.1";
+  for (const std::string& dns : names) alternatives += ",DNS:" + dns;
+  add_extension(certificate.get(), NID_subject_alt_name, alternatives);
+  SLUICE_CHECK(X509_sign(certificate.get(), key.get(), EVP_sha256()) != 0);
+  return write(directory, name, certificate.get(), key.get());
+}
+
+CertificateFiles make_signed_certificate(const std::string& directory,
+                                         const SignedCertificate& wanted) {
+  bssl::UniquePtr<EVP_PKEY> key = make_key();
+  bssl::UniquePtr<X509> certificate = make_blank(key.get(), wanted.name, wanted.seconds_left);
+  if (!wanted.alternatives.empty()) {
+    add_extension(certificate.get(), NID_subject_alt_name, wanted.alternatives);
+  }
+  if (wanted.authority) {
+    add_extension(certificate.get(), NID_basic_constraints, "critical,CA:TRUE");
+  }
+  if (!wanted.usage.empty()) add_extension(certificate.get(), NID_ext_key_usage, wanted.usage);
+  bssl::UniquePtr<EVP_PKEY> issuer_key;
+  if (wanted.issuer != nullptr) {
+    const bssl::UniquePtr<X509> issuer(PEM_read_bio_X509(
+        open_pem(wanted.issuer->certificate_file).get(), nullptr, nullptr, nullptr));
+    issuer_key.reset(PEM_read_bio_PrivateKey(open_pem(wanted.issuer->key_file).get(), nullptr,
+                                             nullptr, nullptr));
+    SLUICE_CHECK(issuer != nullptr && issuer_key != nullptr);
+    X509_set_issuer_name(certificate.get(), X509_get_subject_name(issuer.get()));
+  }
+  EVP_PKEY* const by = issuer_key ? issuer_key.get() : key.get();
+  SLUICE_CHECK(X509_sign(certificate.get(), by, EVP_sha256()) != 0);
+  return write(directory, wanted.name, certificate.get(), key.get());
 }
 
 }  // namespace sluice::harness

@@ -129,6 +129,14 @@ std::expected<void, std::string> HttpClient::start_tls(const Endpoint& endpoint)
   SSL_CTX_set_session_cache_mode(tls_context_.get(),
                                  SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_sess_set_new_cb(tls_context_.get(), keep_session);
+  if (!wanted.certificate_file.empty() &&
+      (SSL_CTX_use_certificate_chain_file(tls_context_.get(), wanted.certificate_file.c_str()) !=
+           1 ||
+       SSL_CTX_use_PrivateKey_file(tls_context_.get(), wanted.key_file.c_str(), SSL_FILETYPE_PEM) !=
+           1)) {
+    return std::unexpected("client certificate " + wanted.certificate_file + ": " +
+                           tls_error_text());
+  }
   tls_.reset(SSL_new(tls_context_.get()));
   SSL_set_app_data(tls_.get(), &session_);
   SSL_set_fd(tls_.get(), fd_.get());

@@ -67,6 +67,9 @@ struct ClientTls {
   std::uint16_t version_min = TLS1_3_VERSION;
   std::uint16_t version_max = TLS1_3_VERSION;
   SSL_SESSION* resume = nullptr;  // borrowed until connect() returns
+  // What is shown if the server asks; PEM files. Empty: nothing.
+  std::string certificate_file;
+  std::string key_file;
 };
 
 class HttpClient {

@@ -61,9 +61,8 @@ std::string SluiceTest::config_text(const Scenario& scenario) const {
   }
   text +=
       scenario.routes.empty() ? "[routes.app]\nsplit = " + scenario.split + "\n" : scenario.routes;
-  text +=
-      "[admin]\nlisten = [\"127.0.0.1:0\", \"unix:@DIR@/admin.sock\"]\n"
-      "read_only_listen = [\"127.0.0.1:0\"]\n";
+  text += "[admin]\ncontainer = " + scenario.container + "\nlisten = [" + scenario.admin_listen +
+          "]\nread_only_listen = [\"127.0.0.1:0\"]\n";
   return text + scenario.more;
 }
 

@@ -53,7 +53,9 @@ struct Scenario {
   std::map<std::string, std::string> backend_lines;  // more lines of [backends.NAME]
   std::string split = "{ blue = 1, green = 0 }";
   std::string routes;  // instead of the one route `app`
-  std::string more;    // further tables
+  std::string admin_listen = "\"127.0.0.1:0\", \"unix:@DIR@/admin.sock\"";
+  std::string container = "false";  // admin.container: the tests may run in one
+  std::string more;                 // more lines of [admin], and further tables
   std::map<std::string, std::string> environment;
 };
 

@@ -22,6 +22,7 @@ MAY_SEE = {
                    "proxy/base"},
     "proxy/control": {"proxy/control", "proxy/data", "proxy/io", "proxy/http", "tls", "routing",
                       "health", "admin", "conf", "proxy/base"},
+    "proxy/cli": {"proxy/cli", "proxy/io", "tls", "admin", "conf", "proxy/base"},
     "proxy/demo": {"proxy/demo", "proxy/control", "proxy/data", "proxy/io", "proxy/http", "tls",
                    "admin", "conf", "proxy/base"},
 }

@@ -15,6 +15,26 @@ TEST(Digest, Sha1IsThatOfTheRfcs) {
             "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 }
 
+TEST(Digest, Sha256IsThatOfTheStandard) {
+  EXPECT_EQ(sha256_hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  EXPECT_EQ(sha256_hex(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+}
+
+TEST(Digest, EqualIsWhatIsEqual) {
+  EXPECT_TRUE(equal_in_constant_time("", ""));
+  EXPECT_TRUE(equal_in_constant_time("abc", "abc"));
+  EXPECT_FALSE(equal_in_constant_time("abc", "abd"));
+  EXPECT_FALSE(equal_in_constant_time("abc", "ab"));
+}
+
+TEST(Digest, RandomTextFitsIntoAFieldAndAShell) {
+  for (int i = 0; i < 100; ++i) {
+    const std::string text = random_base64url(32);
+    EXPECT_EQ(text.size(), 43u);
+    EXPECT_EQ(text.find_first_of("+/="), text.npos);
+  }
+}
+
 TEST(Digest, RandomBytesAreAsManyAsAskedForAndNeverTheSame) {
   EXPECT_EQ(random_base64(0), "");
   EXPECT_EQ(random_base64(1).size(), 4u);
