@@ -21,7 +21,8 @@ constexpr std::array<Answer (*)(const Call&), kEndpointCount> kAnswers = {
     answer_states,   answer_maintenance, answer_rollback,   answer_history,    answer_route_history,
     answer_revision, answer_leases,      answer_lease,      answer_renewal,    answer_backends,
     answer_backend,  answer_drain_all,   answer_resume_all, answer_add_server, answer_server,
-    answer_drain,    answer_resume,      answer_conflicts,  answer_reload,     answer_ledger};
+    answer_drain,    answer_resume,      answer_conflicts,  answer_reload,     answer_ledger,
+    answer_events,   answer_explain,     answer_webhooks};
 
 std::expected<std::vector<std::string>, Reply> path_segments(std::string_view path) {
   std::vector<std::string> segments;
@@ -70,9 +71,10 @@ std::optional<std::vector<std::string>> match(std::string_view pattern,
 }
 
 Reply unknown_path(std::string_view path, const std::vector<std::string>& segments) {
-  constexpr std::array<std::string_view, 14> kFirst = {
-      "weights",   "switch", "shifts",   "states",  "maintenance", "rollback", "history",
-      "revisions", "leases", "backends", "servers", "conflicts",   "reload",   "ledger"};
+  constexpr std::array<std::string_view, 17> kFirst = {
+      "weights", "switch",    "shifts", "states",   "maintenance", "rollback",
+      "history", "revisions", "leases", "backends", "servers",     "conflicts",
+      "reload",  "ledger",    "events", "explain",  "webhooks"};
   const std::string_view first = segments.empty() ? "" : std::string_view(segments.front());
   const bool known = std::ranges::find(kFirst, first) != kFirst.end();
   return problem(
@@ -137,7 +139,7 @@ const ServerView* View::server(const routing::ServerKey& key) const {
   return found == servers.end() ? nullptr : &*found;
 }
 
-std::variant<Reply, Command> handle(const Request& request, const View& view) {
+Handled handle(const Request& request, const View& view) {
   if (auto refusal = refuse_access(request, view)) return std::move(*refusal);
   const std::string_view target = request.target;
   const std::size_t mark = std::min(target.find('?'), target.size());

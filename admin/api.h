@@ -16,6 +16,8 @@
 #include <vector>
 
 #include "admin/identity.h"
+#include "admin/event.h"
+#include "admin/event_log.h"
 #include "admin/view.h"
 #include "conf/tokens.h"
 #include "proxy/base/clock.h"
@@ -73,6 +75,7 @@ struct Request {
   std::optional<std::string> idempotency_key;
   std::optional<std::string> origin;
   std::optional<std::string> sec_fetch_site;
+  std::optional<std::string> last_event_id;
   std::string body;
 };
 
@@ -125,8 +128,16 @@ struct Command {
   std::optional<routing::IdempotencyKey> key = {};
 };
 
+// Wants the stream of events.
+struct Follow {
+  EventStart start;
+  EventTypes types;
+  bool follow = true;  // false: what is there, and the end
+};
+
 // `If-Match` has been compared with view.state; it is handed on so that the plan compares again.
-std::variant<Reply, Command> handle(const Request& request, const View& view);
+using Handled = std::variant<Reply, Command, Follow>;
+Handled handle(const Request& request, const View& view);
 
 // The read-only listener: GET and HEAD of /metrics, /livez, /readyz, whoever asks.
 Reply handle_read_only(const Request& request, const View& view);

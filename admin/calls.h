@@ -14,7 +14,7 @@
 
 namespace sluice::admin {
 
-using Answer = std::variant<Reply, Command>;
+using Answer = Handled;
 
 // One call on its way through: what the path named, and the query.
 struct Call {
@@ -37,6 +37,11 @@ Answer answer_revision(const Call& call);
 Answer answer_leases(const Call& call);
 Answer answer_conflicts(const Call& call);
 Answer answer_ledger(const Call& call);
+
+// --- What happens, and why: watch_calls.cc ------------------------------------------------------
+Answer answer_events(const Call& call);
+Answer answer_explain(const Call& call);
+Answer answer_webhooks(const Call& call);
 
 // --- What changes routes: shift_calls.cc --------------------------------------------------------
 Answer answer_route(const Call& call);  // GET, too

@@ -60,6 +60,13 @@ constexpr std::array<Endpoint, kEndpointCount> kEndpoints = {{
      "-X POST admin/reload", viewer, admin},
     {"/ledger", "GET, HEAD", "all of the ledger, to be kept elsewhere", "admin/ledger", admin,
      admin},
+    {"/events", "GET, HEAD",
+     "what happens, as server-sent events: shifts, health, reloads, drains, leases, alarms",
+     "-N admin/events"},
+    {"/explain", "GET, HEAD", "which route, backend and servers a request would get, and why",
+     "'admin/explain?host=app.example&path=/cart'"},
+    {"/webhooks", "GET, HEAD", "who is called when something happens, and how that goes",
+     "admin/webhooks"},
 }};
 
 }  // namespace

@@ -21,7 +21,7 @@ struct Endpoint {
   conf::Role write_role = conf::Role::admin;
 };
 
-inline constexpr std::size_t kEndpointCount = 25;
+inline constexpr std::size_t kEndpointCount = 28;
 std::span<const Endpoint> endpoints();
 
 }  // namespace sluice::admin

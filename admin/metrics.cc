@@ -206,6 +206,17 @@ void add_per_worker(const MetricsInput& in, Samples& out) {
     out.add({{"worker", fmt::format_int(i).str()}}, in.workers[i].*member);
 }
 
+void add_deliveries(const MetricsInput& in, Samples& out) {
+  for (const auto& hook : in.webhooks) {
+    const Label name{"webhook", hook.name};
+    out.add({name, {"result", "delivered"}}, hook.counts.delivered);
+    out.add({name, {"result", "failed"}}, hook.counts.failed);
+    out.add({name, {"result", "refused"}}, hook.counts.refused);
+    out.add({name, {"result", "given_up"}}, hook.counts.given_up);
+    out.add({name, {"result", "dropped"}}, hook.counts.dropped);
+  }
+}
+
 struct Metric {
   MetricDefinition definition;
   void (*add_samples)(const MetricsInput& in, Samples& out);
@@ -297,6 +308,32 @@ constexpr Metric kMetrics[] = {
      [](const MetricsInput& in, Samples& out) {
        out.add({{"what", "reverted"}}, in.leases.reverted);
        out.add({{"what", "frozen"}}, in.leases.frozen);
+     }},
+    // Those who watch.
+    {{"sluice_events_total", counter, "type", "Events of GET /events and of webhooks."},
+     [](const MetricsInput& in, Samples& out) {
+       for (const EventType type : kEventTypes) {
+         out.add({{"type", to_string(type)}}, in.events.totals[static_cast<std::size_t>(type)]);
+       }
+     }},
+    {{"sluice_event_streams", gauge, "", "Clients that follow GET /events."},
+     [](const MetricsInput& in, Samples& out) { out.add({}, in.events.streams); }},
+    {{"sluice_event_streams_refused_total", counter, "",
+      "Clients that were turned away because 64 follow already."},
+     [](const MetricsInput& in, Samples& out) { out.add({}, in.events.streams_refused); }},
+    {{"sluice_event_streams_cut_total", counter, "",
+      "Clients that were cut because they took nothing for a minute."},
+     [](const MetricsInput& in, Samples& out) { out.add({}, in.events.streams_cut); }},
+    {{"sluice_events_missed_total", counter, "",
+      "Events that were forgotten before a slow client took them."},
+     [](const MetricsInput& in, Samples& out) { out.add({}, in.events.missed); }},
+    {{"sluice_webhook_deliveries_total", counter, "webhook,result",
+      "Events told to a webhook: delivered, refused, given_up, dropped; and attempts that failed "
+      "and are repeated."},
+     add_deliveries},
+    {{"sluice_webhook_queue_length", gauge, "webhook", "Events that a webhook has still to take."},
+     [](const MetricsInput& in, Samples& out) {
+       for (const auto& hook : in.webhooks) out.add({{"webhook", hook.name}}, hook.queue_length);
      }},
     // Clients.
     {{"sluice_client_connections_accepted_total", counter, "listener", "Connections from clients."},

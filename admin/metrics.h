@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "admin/identity.h"
+#include "admin/delivery.h"
 #include "admin/worker_counters.h"
 #include "health/tracker.h"
 #include "proxy/base/clock.h"
@@ -93,6 +94,18 @@ struct MetricsInput {
     std::uint64_t dropped_sink = 0;   // stuck
     std::uint64_t dropped_flood = 0;  // too many of strangers
   };
+  struct Webhook {
+    std::string name;
+    DeliveryCounts counts;
+    std::uint64_t queue_length = 0;
+  };
+  struct Events {
+    std::array<std::uint64_t, conf::kEventTypeCount> totals{};
+    std::uint64_t streams = 0;
+    std::uint64_t streams_refused = 0;
+    std::uint64_t streams_cut = 0;
+    std::uint64_t missed = 0;
+  };
 
   std::string version;
   WallTime started;
@@ -110,6 +123,8 @@ struct MetricsInput {
   std::vector<Share> shares;
   Ledger ledger;
   Leases leases;
+  Events events;
+  std::vector<Webhook> webhooks;
 
   // Adds one worker: its counters to `totals` and to those of `listeners`, whose index is its
   // slot, and itself to `workers`.

@@ -57,6 +57,8 @@ Reply render_wait_lapsed(const View& view, const Command& command);
 // The revision is durable, but these workers did not adopt it in time: 504.
 Reply render_not_adopted(const View& view, routing::RevisionNumber revision,
                          std::span<const std::size_t> workers);
+// As many clients follow GET /events as may: 503.
+Reply render_too_many_streams(std::size_t streams_max);
 // The ledger took no record: 503, and nothing changed. `why` is a sentence.
 Reply render_ledger_failed(std::string_view why);
 

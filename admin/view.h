@@ -4,12 +4,16 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <expected>
 #include <functional>
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "admin/delivery.h"
+#include "admin/event.h"
 #include "admin/metrics.h"
 #include "conf/config.h"
 #include "health/tracker.h"
@@ -17,9 +21,12 @@
 #include "routing/history.h"
 #include "routing/observed.h"
 #include "routing/revision.h"
+#include "routing/snapshot.h"
 #include "routing/state.h"
 
 namespace sluice::admin {
+
+class EventLog;
 
 // One server of the configuration.
 struct ServerView {
@@ -61,6 +68,22 @@ struct ProcessInfo {
   std::size_t workers = 0;
 };
 
+// One of [webhooks.NAME].
+struct WebhookView {
+  std::string name;
+  std::string url;
+  conf::Webhook::Format format = conf::Webhook::Format::json;
+  EventTypes events;
+  std::size_t queue_length = 0;
+  std::size_t queue_max = 0;
+  std::size_t firing = 0;  // alerts, of Alertmanager's format
+  DeliveryCounts counts;
+  unsigned failures_in_a_row = 0;
+  std::optional<WallTime> last_success_at;
+  std::string last_error;
+  std::optional<WallTime> last_error_at;
+};
+
 // A yes or no, and the sentence that says why.
 struct Verdict {
   bool ok = false;
@@ -97,6 +120,13 @@ struct View {
   LedgerView ledger;
   // Called for GET /ledger only: all of it, as it is on the disk.
   std::function<std::string()> ledger_text;
+  std::vector<WebhookView> webhooks;            // in the configuration's order
+  const EventLog* events = nullptr;             // for /events
+  const routing::Snapshot* snapshot = nullptr;  // for /explain: the one that is published
+  // For /explain: a request's target in the form in which it is routed, or why it is refused.
+  std::function<std::expected<std::string, std::string>(std::string_view method,
+                                                        std::string_view target)>
+      normalize_target;
   // Called for /metrics only.
   std::function<MetricsInput()> collect_metrics;
 

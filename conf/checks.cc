@@ -14,6 +14,7 @@
 #include "conf/admin_checks.h"
 #include "conf/places.h"
 #include "conf/section.h"
+#include "conf/webhook_keys.h"
 #include "conf/words.h"
 
 namespace sluice::conf {
@@ -234,6 +235,7 @@ void check_together(Reader& reader, const Entry& document, const Config& config)
   check_backends(reader, document, config);
   check_routes(reader, document, config);
   check_admin(reader, document, config);
+  check_webhooks(reader, document, config);
 }
 
 }  // namespace sluice::conf

@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "proxy/base/address.h"
@@ -188,6 +189,45 @@ struct Admin {
   unsigned unix_socket_mode = 0660;
 };
 
+// What an event is about: GET /events and webhooks pick by it.
+enum class EventType : std::uint8_t {
+  shift,   // a revision that changed routes or servers
+  health,  // a server went up or down
+  reload,  // of the file: accepted, refused
+  drain,   // of a server: begun, safe to stop, resumed
+  lease,   // renewed, confirmed, lapsed
+  alarm,   // something of Sluice's own is wrong, or right again
+};
+inline constexpr std::size_t kEventTypeCount = 6;
+
+// Where a webhook's calls go. Names are not looked up: an IP address or `localhost`.
+struct WebhookUrl {
+  std::string text;  // as written
+  bool tls = false;
+  Address address;
+  std::string authority;  // for Host
+  std::string target;     // path and query
+};
+
+// Somebody who is called when something happens.
+struct Webhook {
+  enum class Format : std::uint8_t { json, alertmanager };
+  std::string name;
+  WebhookUrl url;
+  Format format = Format::json;
+  std::vector<EventType> events = {EventType::shift, EventType::health, EventType::reload,
+                                   EventType::drain, EventType::lease,  EventType::alarm};
+  Duration timeout = seconds(5);     // for one call, from connect to the answer's head
+  Duration retry_max = seconds(60);  // the longest pause between attempts
+  Duration give_up_after = std::chrono::hours(1);  // on one event; then it is dropped
+  std::uint64_t queue = 256;  // events that wait; beyond them the oldest is dropped
+  std::string ca_file;        // PEM; required with https
+  std::string server_name;    // that its certificate must be good for; empty: the address
+  std::string token_file;     // sent as `Authorization: Bearer`; empty: none
+  std::vector<std::pair<std::string, std::string>> headers;
+  int line = 0;  // of its table in Config::file, for messages; 0: made without a file
+};
+
 struct AccessLog {
   bool enabled = false;
   std::string path = "stdout";  // or "stderr", or a file
@@ -223,6 +263,7 @@ struct Config {
   Admin admin;
   AccessLog access_log;
   AuditLog audit_log;
+  std::vector<Webhook> webhooks;
 };
 
 }  // namespace sluice::conf

@@ -6,6 +6,7 @@
 #include "conf/bound_keys.h"
 #include "conf/kinds.h"
 #include "conf/listener_keys.h"
+#include "conf/webhook_keys.h"
 
 namespace sluice::conf {
 namespace {
@@ -154,6 +155,15 @@ Section<Draft> make_file_section() {
             return draft.config.access_log;
           },
           "A line for every exchange")
+      .named_tables(
+          "webhooks", webhook_section(),
+          [](Draft& draft, const Entry& entry) -> Webhook& {
+            Webhook& hook = draft.config.webhooks.emplace_back();
+            hook.name = entry.key;
+            hook.line = entry.at.line;
+            return hook;
+          },
+          kWebhooksMax, "Who is called when something happens", Section<Draft>::Presence::optional)
       .table(
           "audit_log", audit_log_section(),
           [](Draft& draft, const Entry&) -> AuditLog& { return draft.config.audit_log; },

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -125,13 +126,15 @@ class Section {
     return *this;
   }
 
+  enum class Presence : std::uint8_t { required, optional };
+
   // A table of tables by name, in order of appearance, at least one. `open` makes a new one and
   // keeps its name (entry.key): U& open(T&, const Entry&).
   template <typename U, typename Open>
   Section& named_tables(std::string name, Section<U> section, Open open, std::size_t count_max,
-                        std::string meaning) {
+                        std::string meaning, Presence presence = Presence::required) {
     KeyInfo info{.name = std::move(name), .type = "table", .meaning = std::move(meaning)};
-    info.required = true;
+    info.required = presence == Presence::required;
     info.named = true;
     info.schema = named_schema(object_schema(section.infos()), count_max);
     info.schema["description"] = info.meaning;

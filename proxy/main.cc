@@ -14,6 +14,7 @@
 #include "proxy/control/listeners.h"
 #include "proxy/control/server_settings.h"
 #include "proxy/control/version.h"
+#include "proxy/control/webhooks.h"
 #include "proxy/demo/demo.h"
 #include "proxy/h2/versions.h"
 #include "tls/ticket_keys.h"
@@ -62,6 +63,10 @@ int check(const std::string& path) {
   }
   if (const auto access = proxy::AdminAccess::prepare(*config); !access) {
     for (const std::string& error : access.error()) fmt::print(stderr, "{}\n", error);
+    good = false;
+  }
+  if (const auto webhooks = proxy::load_webhooks(*config); !webhooks) {
+    for (const std::string& error : webhooks.error()) fmt::print(stderr, "{}\n", error);
     good = false;
   }
   if (good) fmt::print("{}: good\n", path);

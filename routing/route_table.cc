@@ -44,22 +44,46 @@ std::optional<RouteTable::RouteIndex> RouteTable::longest_match(const PrefixList
   return {};
 }
 
-std::optional<RouteTable::RouteIndex> RouteTable::match(std::string_view host,
-                                                        std::string_view path) const {
+template <typename Look>
+void RouteTable::for_each_list(std::string_view host, Look&& look) const {
   if (host.ends_with('.')) host.remove_suffix(1);
   if (const auto found = exact_.find(host); found != exact_.end()) {
-    if (const auto route = longest_match(found->second, path)) return route;
+    if (look(found->second, HostKind::exact, found->first)) return;
   }
   // Suffixes that begin with a dot, longest first; none that leaves nothing for the star, and
   // none longer than any that is known, so that a host of a thousand dots costs nothing.
   std::size_t dot = host.size() > wildcard_bytes_max_ ? host.size() - wildcard_bytes_max_ : 1;
   while (!wildcard_.empty() && (dot = host.find('.', dot)) != std::string_view::npos) {
     if (const auto found = wildcard_.find(host.substr(dot)); found != wildcard_.end()) {
-      if (const auto route = longest_match(found->second, path)) return route;
+      if (look(found->second, HostKind::wildcard, found->first)) return;
     }
     ++dot;
   }
-  return longest_match(any_host_, path);
+  static const std::string kAny;
+  look(any_host_, HostKind::any, kAny);
+}
+
+std::optional<RouteTable::RouteIndex> RouteTable::match(std::string_view host,
+                                                        std::string_view path) const {
+  std::optional<RouteIndex> route;
+  for_each_list(host, [&](const PrefixList& prefixes, HostKind, const std::string&) {
+    route = longest_match(prefixes, path);
+    return route.has_value();
+  });
+  return route;
+}
+
+std::vector<RouteTable::Candidate> RouteTable::explain(std::string_view host,
+                                                       std::string_view path) const {
+  std::vector<Candidate> candidates;
+  for_each_list(host, [&](const PrefixList& prefixes, HostKind kind, const std::string& name) {
+    for (const Prefix& prefix : prefixes) {
+      candidates.push_back({prefix.route, (kind == HostKind::wildcard ? "*" : "") + name,
+                            prefix.path, prefix_matches(prefix.path, path)});
+    }
+    return false;
+  });
+  return candidates;
 }
 
 }  // namespace sluice::routing

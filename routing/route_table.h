@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -29,6 +30,16 @@ class RouteTable {
   // beginning with '/', or "*", which only the prefix "/" matches.
   std::optional<RouteIndex> match(std::string_view host, std::string_view path) const;
 
+  // What match() weighs for a request, in the order of precedence: every route whose host fits, by
+  // that host. The first that fits altogether is the one that match() returns.
+  struct Candidate {
+    RouteIndex route = 0;
+    std::string host;  // as the file has it, `app.example`, `*.example`; empty: any
+    std::string path;  // its prefix
+    bool fits = false;
+  };
+  std::vector<Candidate> explain(std::string_view host, std::string_view path) const;
+
  private:
   struct Prefix {
     std::string path;
@@ -42,6 +53,11 @@ class RouteTable {
   };
   using PrefixList = std::vector<Prefix>;  // longest first
   static std::optional<RouteIndex> longest_match(const PrefixList& prefixes, std::string_view path);
+  // Calls `look(prefixes, kind, host)` for the lists of what fits the host, in the order of
+  // precedence, until it returns true.
+  enum class HostKind : std::uint8_t { exact, wildcard, any };
+  template <typename Look>
+  void for_each_list(std::string_view host, Look&& look) const;
 
   std::unordered_map<std::string, PrefixList, TextHash, std::equal_to<>> exact_;
   std::unordered_map<std::string, PrefixList, TextHash, std::equal_to<>> wildcard_;  // by ".suffix"

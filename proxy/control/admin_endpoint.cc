@@ -6,10 +6,11 @@
 
 #include "admin/access.h"
 #include "admin/audit.h"
-#include "admin/plan.h"
 #include "admin/render.h"
 #include "proxy/control/caller.h"
+#include "proxy/control/change_events.h"
 #include "proxy/control/version.h"
+#include "proxy/http/path.h"
 
 namespace sluice::proxy {
 
@@ -34,10 +35,23 @@ std::optional<std::string> field(const http::Fields& fields, std::string_view na
   return found ? std::optional(std::move(all)) : std::nullopt;
 }
 
+std::expected<std::string, std::string> normalized_target(std::string_view method,
+                                                          std::string_view target) {
+  // Only its own methods matter to the form of a target (RFC 9112 §3.2); CONNECT has none.
+  if (method == "CONNECT") return "/";
+  std::string normalized(target);
+  const auto kind = method == "OPTIONS" ? http::Method::options : http::Method::get;
+  if (const char* const why = http::normalize_target(kind, normalized)) {
+    return std::unexpected(why);
+  }
+  return normalized;
+}
+
 }  // namespace
 
 AdminEndpoint::AdminEndpoint(ControlParts parts)
     : parts_(parts),
+      streams_(parts.reactor.loop(), parts.events),
       admin_(
           parts.reactor.loop(), admin::kBodyBytesMax,
           [this](LocalRequest request, Answer answer) {
@@ -60,7 +74,8 @@ AdminEndpoint::AdminEndpoint(ControlParts parts)
                            const Answer& answer,
                            const Revision* revision) { reply(request, made, answer, revision); },
            .reload = parts.reload}),
-      observe_timer_(io::Timer::calling<&AdminEndpoint::observe>(this)) {
+      observe_timer_(io::Timer::calling<&AdminEndpoint::observe>(this)),
+      drain_timer_(io::Timer::calling<&AdminEndpoint::watch_drains>(this)) {
   observe();
 }
 
@@ -68,7 +83,9 @@ AdminEndpoint::~AdminEndpoint() = default;
 
 void AdminEndpoint::stop() {
   observe_timer_.cancel();
+  drain_timer_.cancel();
   commands_.stop();
+  streams_.stop();
 }
 
 void AdminEndpoint::observe() {
@@ -81,6 +98,34 @@ void AdminEndpoint::observe() {
     observed_[route.name].add(now, route.runtime->backends(), totals);
   }
   parts_.reactor.loop().timers().arm(observe_timer_, now + kObserveTime);
+  if (parts_.publisher.all_adopted(parts_.publisher.current()->epoch)) {
+    parts_.events.set_alarm(kWorkersAlarm, {});
+  }
+  parts_.events.set_alarm(kLedgerCopyAlarm, parts_.changes.stats().alarm);
+  watch_drains();
+}
+
+void AdminEndpoint::watch_drains() {
+  bool waiting = false;
+  const routing::Snapshot& snapshot = *parts_.publisher.current();
+  for (std::size_t b = 0; b < snapshot.backends.size(); ++b) {
+    for (std::size_t s = 0; s < snapshot.backends[b].servers.size(); ++s) {
+      const routing::SnapshotServer& server = snapshot.backends[b].servers[s];
+      if (!server.draining) {
+        told_safe_.erase(server.key);
+      } else if (told_safe_.contains(server.key)) {
+        continue;
+      } else if (is_safe_to_stop(b, s)) {
+        told_safe_.insert(server.key);
+        parts_.events.publish(
+            admin::safe_to_stop(server.key, parts_.book.state.drain_revision(server.key)));
+      } else {
+        waiting = true;
+      }
+    }
+  }
+  io::Loop& loop = parts_.reactor.loop();
+  if (waiting) loop.timers().arm(drain_timer_, loop.now() + kDrainWatchTime);
 }
 
 // --- Requests ---------------------------------------------------------------------------------
@@ -109,6 +154,7 @@ admin::Request AdminEndpoint::make_request(LocalRequest& request) const {
   made.idempotency_key = field(request.head.fields, "Idempotency-Key");
   made.origin = field(request.head.fields, "Origin");
   made.sec_fetch_site = field(request.head.fields, "Sec-Fetch-Site");
+  made.last_event_id = field(request.head.fields, "Last-Event-ID");
   made.body = std::move(request.body);
   return made;
 }
@@ -120,8 +166,21 @@ void AdminEndpoint::on_admin(LocalRequest request, Answer answer) {
   auto handled = admin::handle(*made, seen);
   if (const auto* ready = std::get_if<admin::Reply>(&handled)) {
     reply(*made, *ready, answer, nullptr);
+  } else if (const auto* follow = std::get_if<admin::Follow>(&handled)) {
+    open_stream(*made, *follow, answer);
   } else {
     commands_.run(std::move(made), std::get<admin::Command>(std::move(handled)), std::move(answer));
+  }
+}
+
+void AdminEndpoint::open_stream(const admin::Request& request, const admin::Follow& follow,
+                                const Answer& answer) {
+  // What ends by itself needs no place.
+  if (follow.follow && !streams_.has_room()) {
+    streams_.count_refusal();
+    reply(request, admin::render_too_many_streams(EventStreams::kStreamsMax), answer, nullptr);
+  } else {
+    streams_.open(follow, answer);
   }
 }
 
@@ -182,6 +241,10 @@ admin::View AdminEndpoint::view() const {
                   .uid = ::geteuid(),
                   .started = parts_.started,
                   .workers = parts_.workers.size()};
+  view.webhooks = parts_.webhooks.views();
+  view.events = &parts_.events.log();
+  view.snapshot = parts_.publisher.current().get();
+  view.normalize_target = normalized_target;
   view.alive = {true, "alive"};
   view.ready = ready_;
   view.ledger = {.good_copies = parts_.changes.stats().good_copies,
@@ -222,6 +285,12 @@ bool AdminEndpoint::drained_everywhere(std::size_t backend, std::size_t server) 
   return true;
 }
 
+// The workers are asked before the count: once all have adopted, nothing new can begin.
+bool AdminEndpoint::is_safe_to_stop(std::size_t backend, std::size_t server) const {
+  return drained_everywhere(backend, server) &&
+         parts_.publisher.current()->backends[backend].servers[server].runtime->running() == 0;
+}
+
 std::vector<admin::ServerView> AdminEndpoint::servers() const {
   std::vector<admin::ServerView> servers;
   const routing::Snapshot& snapshot = *parts_.publisher.current();
@@ -241,12 +310,10 @@ std::vector<admin::ServerView> AdminEndpoint::servers() const {
       }
       view.draining = server.draining;
       view.drain_revision = parts_.book.state.drain_revision(server.key);
-      // Asked before the count: once all have adopted, nothing new can begin.
-      const bool drained = server.draining && drained_everywhere(b, s);
+      view.safe_to_stop = server.draining && is_safe_to_stop(b, s);
       view.running = server.runtime->running();
       view.requests = server.runtime->requests_total();
       view.failures = server.runtime->failures_total();
-      view.safe_to_stop = drained && view.running == 0;
       servers.push_back(std::move(view));
     }
   }
@@ -297,6 +364,16 @@ admin::MetricsInput AdminEndpoint::collect_metrics() const {
       input.shares.push_back({route.name, route.split[share].backend,
                               route.split[share].weight.to_double(), route.runtime->total(share)});
     }
+  }
+  for (const admin::EventType type : admin::kEventTypes) {
+    input.events.totals[static_cast<std::size_t>(type)] = parts_.events.log().total(type);
+  }
+  input.events.streams = streams_.size();
+  input.events.streams_refused = streams_.counts().refused;
+  input.events.streams_cut = streams_.counts().cut;
+  input.events.missed = streams_.counts().missed;
+  for (const admin::WebhookView& hook : parts_.webhooks.views()) {
+    input.webhooks.push_back({hook.name, hook.counts, hook.queue_length});
   }
   const LedgerStats& ledger = parts_.changes.stats();
   input.ledger = {.revision = parts_.book.state.revision(),

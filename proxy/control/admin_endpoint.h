@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "admin/api.h"
@@ -14,10 +15,12 @@
 #include "proxy/control/audit_log.h"
 #include "proxy/control/change_queue.h"
 #include "proxy/control/command_runner.h"
+#include "proxy/control/event_streams.h"
 #include "proxy/control/health_monitor.h"
 #include "proxy/control/lease_keeper.h"
 #include "proxy/control/listeners.h"
 #include "proxy/control/publisher.h"
+#include "proxy/control/webhooks.h"
 #include "proxy/control/worker_threads.h"
 #include "proxy/data/local_service.h"
 #include "routing/history.h"
@@ -43,11 +46,15 @@ struct ControlParts {
   std::function<void(CommandRunner::OnReloaded)> reload;
   const AdminAccess& access;
   AuditLog& audit;
+  EventBus& events;
+  const Webhooks& webhooks;
 };
 
 class AdminEndpoint {
  public:
   static constexpr Duration kObserveTime = std::chrono::seconds(1);
+  // How often servers that drain are looked at, to tell when they are safe to stop.
+  static constexpr Duration kDrainWatchTime = std::chrono::milliseconds(100);
 
   explicit AdminEndpoint(ControlParts parts);
   ~AdminEndpoint();
@@ -72,19 +79,26 @@ class AdminEndpoint {
   void reply(const admin::Request& request, const admin::Reply& reply, const Answer& answer,
              const routing::Revision* revision);
   void observe();
+  void watch_drains();
 
   admin::View view() const;
   std::vector<admin::Adoption> adoptions() const;
   std::vector<admin::ServerView> servers() const;
+  void open_stream(const admin::Request& request, const admin::Follow& follow,
+                   const Answer& answer);
+  bool is_safe_to_stop(std::size_t backend, std::size_t server) const;
   bool drained_everywhere(std::size_t backend, std::size_t server) const;
   admin::MetricsInput collect_metrics() const;
 
   ControlParts parts_;
+  EventStreams streams_;
   LocalService admin_;
   LocalService read_only_;
   CommandRunner commands_;
   io::Timer observe_timer_;
+  io::Timer drain_timer_;
   std::map<std::string, routing::ObservedShare> observed_;
+  std::set<routing::ServerKey> told_safe_;  // drained servers whose event has been published
   admin::Verdict ready_{false, "starting: the first health probes are under way"};
   std::uint64_t reloads_accepted_ = 0;
   std::uint64_t reloads_refused_ = 0;

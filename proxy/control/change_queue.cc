@@ -23,7 +23,11 @@ void ChangeQueue::submit(Plan plan, Then then, Duration adopt_timeout,
     then(outcome);
     return;
   }
-  waiting_.push_back({std::move(plan), std::move(then), adopt_timeout, std::move(before_publish)});
+  auto told = [this, then = std::move(then)](const Outcome& outcome) mutable {
+    if (observer_) observer_(outcome);
+    then(outcome);
+  };
+  waiting_.push_back({std::move(plan), std::move(told), adopt_timeout, std::move(before_publish)});
   next();
 }
 

@@ -45,6 +45,8 @@ class ChangeQueue {
   using Then = std::move_only_function<void(const Outcome&)>;
   // Makes and publishes a snapshot of the state as it is now.
   using Publish = std::function<void()>;
+  // Hears of each change's outcome, before whoever asked for it does.
+  using Observer = std::function<void(const Outcome&)>;
 
   // `background`: the ledger's own thread. `backup` hears of each change.
   ChangeQueue(routing::Book& book, LedgerStore& ledger, Background& background,
@@ -61,6 +63,7 @@ class ChangeQueue {
   using OnChanged = std::function<void(const routing::Revision&)>;
   void when_changed(OnChanged then) { on_changed_ = std::move(then); }
 
+  void observe(Observer observer) { observer_ = std::move(observer); }
   void submit(Plan plan, Then then, Duration adopt_timeout, BeforePublish before_publish = {});
   const LedgerStats& stats() const { return stats_; }
   bool idle() const { return !busy_ && waiting_.empty(); }
@@ -88,6 +91,7 @@ class ChangeQueue {
   OnChanged on_changed_;
   LedgerStats stats_;
   std::size_t kept_ = routing::History::kKeptDefault;
+  Observer observer_;
   bool busy_ = false;
 };
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "conf/parser.h"
+#include "proxy/control/change_events.h"
 #include "proxy/control/event_log.h"
 #include "proxy/control/lease_keeper.h"
 #include "proxy/control/server_settings.h"
@@ -20,6 +21,7 @@ struct Control::Running {
   Running(Control& control, std::unique_ptr<io::Ring> ring, std::size_t worker_count)
       : owner(control),
         reactor(std::move(ring), control.own_counters_, control.own_connections_, control.config_),
+        events(reactor.loop(), control.started_),
         background(std::make_unique<Background>(reactor.loop())),
         ledger_thread(std::make_unique<Background>(reactor.loop())),
         access(reactor.loop(), *background),
@@ -27,6 +29,7 @@ struct Control::Running {
         workers(worker_count, control.connections_, control),
         publisher(reactor.loop(), workers),
         health(reactor),
+        webhooks(reactor, events),
         listeners(worker_count, ticket_keys),
         backup(reactor.loop(), *control.ledger_),
         changes(control.book_, *control.ledger_, *ledger_thread, backup, publisher,
@@ -46,6 +49,7 @@ struct Control::Running {
   Control& owner;
   std::shared_ptr<tls::TicketKeys> ticket_keys = tls::make_ticket_keys();
   Reactor reactor;
+  EventBus events;
   std::unique_ptr<Background> background;     // the first to end: its jobs use the others
   std::unique_ptr<Background> ledger_thread;  // likewise; the ledger waits for nothing else
   AdminAccess access;
@@ -54,6 +58,7 @@ struct Control::Running {
   WorkerThreads workers;
   Publisher publisher;
   HealthMonitor health;
+  Webhooks webhooks;
   Listeners listeners;
   LedgerBackup backup;
   ChangeQueue changes;
@@ -72,6 +77,7 @@ struct Reload {
   std::shared_ptr<AccessLog> access_log;
   AuditLog::Sink audit_sink;
   AdminAccess::Prepared access;
+  WebhookTable webhooks;
   std::vector<std::string> errors;
   std::vector<std::string> conflicts;
 };
@@ -134,6 +140,8 @@ std::expected<void, std::vector<std::string>> Control::start() {
   servers_ = std::make_shared<const ServerSettingsTable>(std::move(*servers));
   auto access = AdminAccess::prepare(*config_);
   if (!access) return std::unexpected(std::move(access.error()));
+  const auto webhooks = load_webhooks(*config_);
+  if (!webhooks) return std::unexpected(webhooks.error());
   auto log = open_access_log(*config_, worker_count);
   if (!log) return std::unexpected(std::vector{log.error()});
   access_log_ = std::move(*log);
@@ -154,12 +162,14 @@ std::expected<void, std::vector<std::string>> Control::start() {
   running_->publisher.started_with(snapshot);
   running_->access.commit(std::move(*access));
   running_->use_ledger_settings(config_->ledger);
+  running_->webhooks.use(*webhooks);
+  connect_events();
   running_->health.watch(*snapshot, *servers_);
   running_->endpoint = std::make_unique<AdminEndpoint>(ControlParts{
       config_, book_, running_->workers, running_->publisher, running_->health, running_->changes,
       *ledger_, running_->backup, running_->leases, running_->listeners, running_->reactor,
       own_counters_, started_, [this](CommandRunner::OnReloaded then) { reload(std::move(then)); },
-      running_->access, running_->audit});
+      running_->access, running_->audit, running_->events, running_->webhooks});
   running_->changes.when_changed([this](const routing::Revision&) { running_->leases.look(); });
   running_->leases.look();
   running_->listeners.commit(std::move(*prepared), running_->workers, running_->reactor,
@@ -168,6 +178,17 @@ std::expected<void, std::vector<std::string>> Control::start() {
       running_->ready_timer, running_->reactor.loop().now() + config_->runtime.ready_timeout);
   running_->health.when_first_round_done([this] { become_ready({}); });
   return {};
+}
+
+void Control::connect_events() {
+  EventBus& events = running_->events;
+  running_->health.when_status_changes(
+      [&events](const admin::HealthChange& change) { events.publish(happening_of(change)); });
+  running_->changes.observe(
+      [&events](const ChangeQueue::Outcome& outcome) { publish_outcome(events, outcome); });
+  for (const auto& [name, reason] : start_alarms_) events.set_alarm(name, reason);
+  for (const routing::Revision& lapse : lapsed_at_start_) publish_revision(events, lapse);
+  lapsed_at_start_.clear();
 }
 
 std::expected<void, std::string> Control::restore_state() {
@@ -188,6 +209,7 @@ std::expected<void, std::string> Control::restore_state() {
     log_event(Level::warning, "ledger_repaired", {{"reason", repair}});
   }
   if (!opened->damage.empty()) {
+    start_alarms_["ledger_damaged"] = opened->damage;
     log_event(Level::error, "ledger_damaged",
               {{"reason", opened->damage},
                {"meaning", "traffic follows the revisions before the damage; changes are refused"},
@@ -206,6 +228,7 @@ std::expected<void, std::string> Control::take_config_over() {
   // A ledger that takes no record must not keep the traffic from flowing.
   if (const auto written = ledger_->append(*plan.revision); !written) {
     log_event(Level::error, "ledger_write_failed", {{"reason", written.error()}});
+    start_alarms_[std::string(kLedgerAlarm)] = written.error();
     ledger_->owe(*plan.revision);
   }
   book_.add(*plan.revision);
@@ -229,6 +252,7 @@ void Control::lapse_overdue_leases() {
       return;  // the lease keeper tries again
     }
     book_.add(*lapse);
+    lapsed_at_start_.push_back(*lapse);
     log_event(Level::warning, "lease_lapsed",
               {{"lease", std::to_string(number)},
                {"revision", std::to_string(lapse->number)},
@@ -322,6 +346,12 @@ void Control::reload(CommandRunner::OnReloaded then) {
           return;
         }
         reload->servers = std::make_shared<const ServerSettingsTable>(std::move(*servers));
+        auto webhooks = load_webhooks(*reload->config);
+        if (!webhooks) {
+          reload->errors = std::move(webhooks.error());
+          return;
+        }
+        reload->webhooks = std::move(*webhooks);
         auto prepared = running_->listeners.prepare(*reload->config);
         if (!prepared) {
           reload->errors = std::move(prepared.error());
@@ -356,6 +386,7 @@ void Control::finish_reload(std::shared_ptr<Reload> reload) {
       log_event(Level::error, "reload_refused", {{"reason", error}});
     }
     running_->endpoint->count_reload(false);
+    running_->events.publish(admin::reload_refused(reload->errors));
     if (reload->errors.empty()) reload->errors.push_back("Sluice is on its way out");
     end_reload("reload refused: " + reload->errors.front(), {reload->errors, {}});
   };
@@ -387,6 +418,7 @@ void Control::finish_reload(std::shared_ptr<Reload> reload) {
                   {{"revision", std::to_string(book_.state.revision())},
                    {"workers_behind", std::to_string(outcome.behind.size())}});
         running_->endpoint->count_reload(true);
+        running_->events.publish(admin::reload_accepted(book_.state.revision(), reload->conflicts));
         end_reload("ready", {{}, reload->conflicts});
       },
       config_->runtime.adopt_timeout,
@@ -402,6 +434,7 @@ void Control::finish_reload(std::shared_ptr<Reload> reload) {
         take_members_over();
         servers_ = reload->servers;
         running_->use_ledger_settings(config_->ledger);
+        running_->webhooks.use(reload->webhooks);
         if (shutting_down_) return true;  // no listener is opened on the way out
         running_->access.commit(std::move(reload->access));
         running_->listeners.commit(std::move(reload->listeners), running_->workers,
@@ -486,6 +519,7 @@ void Control::join() {
   running.access.stop();
   running.workers.stop();
   running.health.stop();
+  running.webhooks.stop();
   running.signals.stop();
   running.reactor.drain();
   // What was answered a moment ago gets out; nobody is waited for.

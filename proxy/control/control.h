@@ -14,12 +14,14 @@
 #include "proxy/control/admin_endpoint.h"
 #include "proxy/control/background.h"
 #include "proxy/control/change_queue.h"
+#include "proxy/control/event_bus.h"
 #include "proxy/control/health_monitor.h"
 #include "proxy/control/ledger_store.h"
 #include "proxy/control/listeners.h"
 #include "proxy/control/publisher.h"
 #include "proxy/control/service_manager.h"
 #include "proxy/control/signals.h"
+#include "proxy/control/webhooks.h"
 #include "proxy/control/worker_threads.h"
 #include "routing/snapshot.h"
 
@@ -51,6 +53,7 @@ class Control final : private WorkerObserver {
                          std::shared_ptr<routing::ServerRuntime> runtime) override;
 
   std::expected<void, std::vector<std::string>> start();
+  void connect_events();
   std::expected<void, std::string> restore_state();
   std::expected<void, std::string> take_config_over();
   void become_ready(std::string why);
@@ -82,6 +85,9 @@ class Control final : private WorkerObserver {
   std::uint64_t epoch_ = 0;
   std::unique_ptr<LedgerStore> ledger_;
   std::shared_ptr<AccessLog> access_log_;
+  // From before there was anyone to tell.
+  std::map<std::string, std::string> start_alarms_;
+  std::vector<routing::Revision> lapsed_at_start_;
   std::unique_ptr<Running> running_;
   io::Loop* loop_ = nullptr;  // running_'s: workers post to it
   bool ready_ = false;

@@ -7,7 +7,7 @@
 namespace sluice::proxy {
 
 // One server with a check: its tracker, its schedule, and the probe that is on its way.
-class HealthMonitor::Watched final : private ResponseHandler {
+class HealthMonitor::Watched final {
  public:
   Watched(HealthMonitor& monitor, const routing::SnapshotServer& server,
           const conf::HealthCheck& check, std::shared_ptr<const ServerSettings> settings)
@@ -21,12 +21,9 @@ class HealthMonitor::Watched final : private ResponseHandler {
         tracker_(check, monitor.host_.loop().now(),
                  std::hash<std::string>{}(server.key.to_string())),
         schedule_(io::Timer::calling<&Watched::start_probe>(this)),
-        timeout_(io::Timer::calling<&Watched::on_timeout>(this)) {
+        request_(monitor.host_) {
     pool_->keep_idle(false);
     reschedule();
-  }
-  ~Watched() {
-    if (stream_) stream_->cancel();
   }
 
   bool is(const routing::SnapshotServer& server) const {
@@ -58,6 +55,9 @@ class HealthMonitor::Watched final : private ResponseHandler {
     return known;
   }
   health::Status status() const { return tracker_.status(); }
+  admin::HealthChange gone() const {
+    return {key_, address_, tracker_.status(), tracker_.status(), /*gone=*/true, ""};
+  }
 
  private:
   TimePoint now() const { return monitor_.host_.loop().now(); }
@@ -77,25 +77,26 @@ class HealthMonitor::Watched final : private ResponseHandler {
   void start_probe() {
     tracker_.on_probe_started(now());
     schedule_.cancel();
-    const BackendPool::Lease lease = pool_->lease(
-        *this,
-        {.reuse = BackendPool::Reuse::fresh, .connect_timeout = monitor_.host_.timeouts().connect});
-    if (!lease.stream) {
-      abandon_probe();
-      return;
-    }
-    stream_ = lease.stream;
-    monitor_.host_.loop().timers().arm(timeout_, now() + tracker_.check().timeout);
     const health::ProbeRequest probe = health::make_probe_request(tracker_.check(), address_);
-    http::RequestHead head;
-    head.method = http::Method::get;
-    head.method_text = "GET";
-    head.authority = probe.host;
-    head.target = probe.path;
-    head.keep_alive = false;
-    head.fields.append("User-Agent", "sluice-health");
-    stream_->send_head(head, nullptr);
-    stream_->send_end({});
+    OwnRequest::Call call{.timeout = tracker_.check().timeout};
+    call.head.method = http::Method::get;
+    call.head.method_text = "GET";
+    call.head.authority = probe.host;
+    call.head.target = probe.path;
+    call.head.keep_alive = false;
+    call.head.fields.append("User-Agent", "sluice-health");
+    request_.start(*pool_, std::move(call),
+                   [this](const OwnRequest::Result& result) { on_answer(result); });
+  }
+
+  void on_answer(const OwnRequest::Result& result) {
+    if (result) {
+      finish_probe(health::verdict(tracker_.check(), result->status));
+    } else if (result.error().ours) {
+      abandon_probe();
+    } else {
+      finish_probe(std::unexpected(result.error().reason));
+    }
   }
 
   // Our own shortage says nothing about the server.
@@ -105,8 +106,6 @@ class HealthMonitor::Watched final : private ResponseHandler {
   }
 
   void finish_probe(const std::expected<void, std::string>& verdict) {
-    timeout_.cancel();
-    if (BackendStream* stream = std::exchange(stream_, nullptr)) stream->cancel();
     ++(verdict ? passed_ : failed_);
     tracker_.on_probe(verdict, now());
     publish();
@@ -119,54 +118,15 @@ class HealthMonitor::Watched final : private ResponseHandler {
     if (tracker_.last_error_at() == now()) last_error_at_ = monitor_.host_.loop().wall_now();
     if (tracker_.status() == logged_) return;
     since_ = monitor_.host_.loop().wall_now();
-    logged_ = tracker_.status();
+    const health::Status before = std::exchange(logged_, tracker_.status());
+    const std::string why = logged_ == health::Status::down ? tracker_.last_error() : "";
     log_event(logged_ == health::Status::down ? Level::warning : Level::info, "health",
               {{"server", key_.to_string()},
                {"address", address_.to_string()},
                {"status", std::string(health::to_string(logged_))},
-               {"reason", logged_ == health::Status::down ? tracker_.last_error() : ""}});
+               {"reason", why}});
+    monitor_.tell({key_, address_, before, logged_, /*gone=*/false, why});
     monitor_.on_verdict();
-  }
-
-  void on_timeout() { finish_probe(std::unexpected("no answer within the probe's timeout")); }
-
-  void on_backend_connected() override {}
-  void on_interim_response(http::ResponseHead&) override {}
-  void on_response_head(http::ResponseHead& head) override {
-    finish_probe(health::verdict(tracker_.check(), head.status));
-  }
-  void on_response_body(Bytes) override {}
-  void on_response_end(const http::Fields&) override {}
-  void on_backend_failure(const BackendFailure& failure) override {
-    stream_ = nullptr;
-    if (failure.kind == BackendFailure::Kind::no_socket) {
-      timeout_.cancel();
-      abandon_probe();
-    } else {
-      finish_probe(std::unexpected(describe(failure)));
-    }
-  }
-  void on_backend_writable() override {}
-
-  static std::string describe(const BackendFailure& failure) {
-    switch (failure.kind) {
-      case BackendFailure::Kind::connect_refused:
-        return "connection refused";
-      case BackendFailure::Kind::connect_failed:
-        return "connect failed";
-      case BackendFailure::Kind::connect_timeout:
-        return "connect timed out";
-      case BackendFailure::Kind::turned_away:
-        return "turned away: " + std::string(failure.detail);
-      case BackendFailure::Kind::certificate_refused:
-        return "certificate refused: " + std::string(failure.detail);
-      case BackendFailure::Kind::tls_failed:
-        return "TLS failed: " + std::string(failure.detail);
-      case BackendFailure::Kind::bad_response:
-        return "malformed response: " + std::string(failure.detail);
-      default:
-        return "closed without an answer";
-    }
   }
 
   HealthMonitor& monitor_;
@@ -179,8 +139,7 @@ class HealthMonitor::Watched final : private ResponseHandler {
   std::optional<WallTime> last_error_at_;
   health::Tracker tracker_;
   io::Timer schedule_;
-  io::Timer timeout_;
-  BackendStream* stream_ = nullptr;
+  OwnRequest request_;
   health::Status logged_ = health::Status::unknown;
   std::uint64_t passed_ = 0;
   std::uint64_t failed_ = 0;
@@ -208,6 +167,9 @@ void HealthMonitor::watch(const routing::Snapshot& snapshot, const ServerSetting
         watched_.emplace(server.key, std::make_unique<Watched>(*this, server, *check, servers[i]));
       }
     }
+  }
+  for (const auto& [key, left] : before) {
+    if (left && left->status() == health::Status::down) tell(left->gone());
   }
 }
 
@@ -247,6 +209,14 @@ void HealthMonitor::on_verdict() {
   if (!first_round_done_ || !first_round_done()) return;
   const auto then = std::exchange(first_round_done_, nullptr);
   then();
+}
+
+void HealthMonitor::when_status_changes(std::function<void(const admin::HealthChange&)> then) {
+  status_changed_ = std::move(then);
+}
+
+void HealthMonitor::tell(const admin::HealthChange& change) {
+  if (status_changed_) status_changed_(change);
 }
 
 void HealthMonitor::stop() {

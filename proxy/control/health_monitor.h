@@ -9,11 +9,12 @@
 #include <string>
 #include <utility>
 
+#include "admin/event.h"
 #include "health/probe.h"
 #include "health/tracker.h"
 #include "proxy/data/backend_pool.h"
 #include "proxy/data/connection_host.h"
-#include "proxy/data/stream.h"
+#include "proxy/data/own_request.h"
 #include "routing/snapshot.h"
 
 namespace sluice::proxy {
@@ -37,6 +38,8 @@ class HealthMonitor {
   // again.
   void when_first_round_done(std::function<void()> then);
   bool first_round_done() const;
+  // Called when a server's status has become another, or a server that was down is gone.
+  void when_status_changes(std::function<void(const admin::HealthChange&)> then);
   // Gives up the probes that are on their way; none is sent any more.
   void stop();
 
@@ -55,10 +58,12 @@ class HealthMonitor {
   class Watched;
 
   void on_verdict();
+  void tell(const admin::HealthChange& change);
 
   ConnectionHost& host_;
   std::map<routing::ServerKey, std::unique_ptr<Watched>> watched_;
   std::function<void()> first_round_done_;
+  std::function<void(const admin::HealthChange&)> status_changed_;
   bool stopped_ = false;
 };
 

@@ -23,25 +23,23 @@ std::expected<std::string, std::string> read_trust_anchors(const std::string& pa
   return text;
 }
 
-std::expected<std::shared_ptr<const tls::ClientContext>, std::string> load_tls(
-    const conf::Backend& backend) {
+}  // namespace
+
+std::expected<std::shared_ptr<const tls::ClientContext>, std::string> load_client_tls(
+    const std::string& ca_file, bool verify, const std::string& alpn) {
   tls::ClientOptions options;
   options.versions = tls::Versions::tls12_or_tls13;
-  options.insecure = !backend.tls->verify;
-  options.alpn = {backend.protocol == conf::HttpVersion::http2 ? "h2" : "http/1.1"};
-  if (backend.tls->verify) {
-    auto anchors = read_trust_anchors(backend.tls->ca_file);
+  options.insecure = !verify;
+  options.alpn = {alpn};
+  if (verify) {
+    auto anchors = read_trust_anchors(ca_file);
     if (!anchors) return std::unexpected(std::move(anchors.error()));
     options.trust_anchors_pem = std::move(*anchors);
   }
   auto context = tls::ClientContext::make(options);
-  if (!context) {
-    return std::unexpected(fmt::format("ca_file {}: {}", backend.tls->ca_file, context.error()));
-  }
+  if (!context) return std::unexpected(fmt::format("ca_file {}: {}", ca_file, context.error()));
   return context;
 }
-
-}  // namespace
 
 std::expected<ServerSettingsTable, std::vector<std::string>> load_server_settings(
     const conf::Config& config) {
@@ -50,7 +48,9 @@ std::expected<ServerSettingsTable, std::vector<std::string>> load_server_setting
   for (const conf::Backend& backend : config.backends) {
     ServerSettings settings = settings_without_tls(backend);
     if (backend.tls) {
-      auto context = load_tls(backend);
+      const bool http2 = backend.protocol == conf::HttpVersion::http2;
+      auto context =
+          load_client_tls(backend.tls->ca_file, backend.tls->verify, http2 ? "h2" : "http/1.1");
       if (context) {
         settings.tls = std::move(*context);
       } else {

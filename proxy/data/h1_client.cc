@@ -57,6 +57,8 @@ void H1Client::on_end(bool clean) {
         host().loop().defer(*this);
       } else if (!clean || !turn_->request_done) {
         connection_.close(io::Socket::Ending::reset);
+      } else if (!turn_->response_done) {
+        turn_->handler->on_client_ended();
       }
       break;
     case State::done:

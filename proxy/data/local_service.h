@@ -26,11 +26,39 @@ struct LocalReply {
   std::string body;  // its length is sent to HEAD too
 };
 
+// An answer's body that comes bit by bit, and may have no end. Made by whoever answers, owned by
+// the call that it answers, gone with the client or behind the last piece. It is asked for more as
+// the client takes what there was: what waits here for a slow client is bounded.
+class LocalBody {
+ public:
+  // Told that there is more, or that it is the end; never from inside take().
+  class Reader {
+   public:
+    virtual void on_more() = 0;
+
+   protected:
+    ~Reader() = default;
+  };
+
+  virtual ~LocalBody() = default;
+  // Before anything else.
+  virtual void begin(Reader& reader) = 0;
+  // Appends what there is now, `bytes_max` and one item more at most. False: that was the end.
+  virtual bool take(std::string& piece, std::size_t bytes_max) = 0;
+  // The client has ended its side, and has perhaps gone: nobody can tell in HTTP/1. Asked for more
+  // behind it.
+  virtual void on_client_ended() {}
+  // The client takes nothing any more, and is cut.
+  virtual void on_stuck() {}
+};
+
 // The way back to one waiting client. Copyable; the first answer counts, and one that comes after
 // the client has gone is dropped.
 class Answer {
  public:
   void operator()(LocalReply reply) const;
+  // `head`: its body is not looked at. A HEAD gets the head, and the body isn't asked.
+  void stream(LocalReply head, std::unique_ptr<LocalBody> body) const;
   // False once an answer would reach nobody.
   bool awaited() const { return *call_ != nullptr; }
 
@@ -56,6 +84,10 @@ class LocalService final : public Service {
 
   // A request's body must be whole after this time.
   static constexpr Duration kBodyTime = std::chrono::seconds(10);
+  // A client that takes nothing of a streamed answer for so long is cut.
+  static constexpr Duration kStuckTime = std::chrono::seconds(60);
+  // Of a streamed answer, at a time.
+  static constexpr std::size_t kPieceBytes = 16 * 1024;
 
   LocalService(io::Loop& loop, std::size_t body_bytes_max, Handler handler,
                RefusalHandler refusal_handler = {})

@@ -51,6 +51,9 @@ class RequestHandler {
   virtual void on_request_failure(int status, std::string_view reason) = 0;
   // The client went away: nothing can be delivered to it. The last call.
   virtual void on_client_gone() = 0;
+  // Behind its whole request the client has ended its side, cleanly: it still wants its answer, or
+  // has gone without a word (HTTP/1 only).
+  virtual void on_client_ended() {}
   // ClientStream::buffered() fell below the low watermark after notify_when_writable().
   virtual void on_client_writable() = 0;
 };

@@ -34,10 +34,7 @@ Node::Node() {
   };
   config.admin.hosts = {"Admin.internal"};
   config.admin.uids = {1000};
-  const auto plan = state.plan_reload(config, now);
-  SLUICE_CHECK(plan.revision.has_value());
-  state.apply(*plan.revision);
-  history.add(*plan.revision);
+  take_config_over();
   process = {.version = "0.1.0", .pid = 4242, .uid = 998, .started = now, .workers = 4};
   for (const conf::Backend& backend : config.backends) {
     for (const conf::Server& listed : backend.servers) {
@@ -48,6 +45,19 @@ Node::Node() {
                          .since = now});
     }
   }
+}
+
+void Node::take_config_over() {
+  const auto plan = state.plan_reload(config, now);
+  SLUICE_CHECK(plan.revision.has_value());
+  state.apply(*plan.revision);
+  history.add(*plan.revision);
+}
+
+const routing::Snapshot& Node::snapshot() const {
+  snapshot_ = registry_.build(std::make_shared<const conf::Config>(config), state, 7,
+                              /*assume_up=*/true);
+  return *snapshot_;
 }
 
 View Node::view() const {
@@ -71,6 +81,14 @@ View Node::view() const {
     server.safe_to_stop = server.draining && server.running == 0;
   }
   view.observed = observed;
+  view.webhooks = webhooks;
+  view.events = &events;
+  view.snapshot = &snapshot();
+  view.normalize_target = [](std::string_view,
+                             std::string_view target) -> std::expected<std::string, std::string> {
+    if (!target.starts_with('/')) return std::unexpected("a path begins with /");
+    return std::string(target);
+  };
   view.process = process;
   view.alive = {true, "alive"};
   view.ready = {true, "ready: every server has been probed"};

@@ -3,15 +3,18 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "admin/api.h"
+#include "admin/event_log.h"
 #include "admin/render.h"
 #include "admin/view.h"
 #include "routing/history.h"
+#include "routing/snapshot.h"
 
 namespace sluice::admin::testing {
 
@@ -27,10 +30,16 @@ class Node {
   AccessFacts access;
   std::vector<ServerView> servers;
   std::map<std::string, ObservedRoute, std::less<>> observed;
+  std::vector<WebhookView> webhooks;
+  EventLog events{now, "node-1"};
   // nullopt: every worker runs the state as it is.
   std::optional<std::vector<Adoption>> adoptions;
 
+  // After a change of `config`.
+  void take_config_over();
   View view() const;
+  // What the workers run, with tickets that go on from call to call.
+  const routing::Snapshot& snapshot() const;
   routing::Facts facts() const { return {.config = config, .history = history}; }
   ServerView& server(std::string_view backend, std::string_view name);
 
@@ -41,6 +50,10 @@ class Node {
   Reply call_json(std::string_view method, std::string_view target, std::string_view body);
   // "blue=90 green=10".
   std::string weights(std::string_view route) const;
+
+ private:
+  mutable routing::Registry registry_{4};
+  mutable std::shared_ptr<const routing::Snapshot> snapshot_;
 };
 
 // By root over the Unix socket, who has been identified.

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <random>
 #include <string>
+#include <vector>
 
 namespace sluice::routing {
 namespace {
@@ -107,6 +110,62 @@ TEST(RouteTable, HostsOfManyDotsFindTheLongestWildcardOnly) {
   for (int i = 0; i < 1000; ++i) host += "a.";
   EXPECT_EQ(match(host + "eu.example.com", "/shop"), "wild-long");
   EXPECT_EQ(match(host, "/"), "any");
+}
+
+// One walk serves both, so that what is explained is what is done.
+TEST(RouteTable, ExplainsWhatItMatches) {
+  const std::vector<std::string> labels{"a", "b", "www", "*", "example"};
+  const std::vector<std::string> segments{"/", "/a", "/a/b", "/ab", "/a/b/c", "/b/"};
+  std::mt19937 random(4711);
+  const auto one_of = [&](const std::vector<std::string>& from) {
+    return from[random() % from.size()];
+  };
+  const auto random_host = [&](bool pattern) {
+    std::string host = one_of(labels);
+    while (host == "*" && !pattern) host = one_of(labels);
+    for (unsigned i = random() % 3; i > 0; --i) {
+      std::string label = one_of(labels);
+      while (label == "*") label = one_of(labels);
+      host += "." + label;
+    }
+    return host == "*" ? "a" : host;
+  };
+  int matched = 0;
+  for (int round = 0; round < 300; ++round) {
+    std::vector<conf::Route> made;
+    for (unsigned i = 0; i < 1 + random() % 12; ++i) {
+      std::vector<std::string> hosts;
+      for (unsigned h = random() % 3; h > 0; --h) hosts.push_back(random_host(true));
+      std::ranges::sort(hosts);
+      hosts.erase(std::ranges::unique(hosts).begin(), hosts.end());
+      made.push_back(route("r" + std::to_string(i), hosts, one_of(segments)));
+    }
+    const RouteTable table(made);
+    for (int ask = 0; ask < 50; ++ask) {
+      const std::string host = random_host(false);
+      const std::string path = ask % 10 == 0 ? "*" : one_of(segments);
+      const auto route = table.match(host, path);
+      const auto candidates = table.explain(host, path);
+      const auto first = std::ranges::find(candidates, true, &RouteTable::Candidate::fits);
+      ASSERT_EQ(route.has_value(), first != candidates.end()) << host << path;
+      if (route) {
+        ASSERT_EQ(first->route, *route) << host << path;
+        ++matched;
+      }
+      // Every route without hosts, and every one whose host fits, is weighed.
+      for (std::size_t i = 0; i < made.size(); ++i) {
+        const bool listed = std::ranges::count(candidates, i, &RouteTable::Candidate::route) > 0;
+        const bool fits = made[i].hosts.empty() ||
+                          std::ranges::any_of(made[i].hosts, [&](const std::string& pattern) {
+                            return pattern == host ||
+                                   (pattern.starts_with("*.") && host.size() >= pattern.size() &&
+                                    host.ends_with(pattern.substr(1)));
+                          });
+        ASSERT_EQ(listed, fits) << host << " " << made[i].name;
+      }
+    }
+  }
+  EXPECT_GT(matched, 3000);
 }
 
 }  // namespace
