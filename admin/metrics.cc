@@ -201,6 +201,11 @@ void add_per_share(const MetricsInput& in, Samples& out) {
 }
 
 template <auto member>
+void add_per_route(const MetricsInput& in, Samples& out) {
+  for (const auto& route : in.routes) out.add({{"route", route.name}}, route.*member);
+}
+
+template <auto member>
 void add_per_worker(const MetricsInput& in, Samples& out) {
   for (std::size_t i = 0; i < in.workers.size(); ++i)
     out.add({{"worker", fmt::format_int(i).str()}}, in.workers[i].*member);
@@ -393,6 +398,25 @@ constexpr Metric kMetrics[] = {
      add_per_share<&MetricsInput::Share::requests>},
     {{"sluice_route_weight", gauge, "route,backend", "The weight of a backend in a route's split."},
      add_per_share<&MetricsInput::Share::weight>},
+    {{"sluice_route_sticky_total", counter, "route",
+      "Requests of a route that went where their key is bound."},
+     add_per_route<&MetricsInput::Route::sticky>},
+    {{"sluice_route_forced_total", counter, "route",
+      "Requests of a route that named their backend themselves."},
+     add_per_route<&MetricsInput::Route::forced>},
+    {{"sluice_route_redistributed_total", counter, "route",
+      "Requests of a route whose own backend could not serve, given to another of its split."},
+     add_per_route<&MetricsInput::Route::redistributed>},
+    {{"sluice_route_fallback_total", counter, "route", "The same, given to the route's fallback."},
+     add_per_route<&MetricsInput::Route::fallback>},
+    {{"sluice_route_fragments", gauge, "route",
+      "Fragments of a sticky route's key space; 0 where it is not sticky."},
+     add_per_route<&MetricsInput::Route::fragments>},
+    {{"sluice_sticky_cookies_issued_total", counter, "", "Sticky cookies that clients were given."},
+     add_count<Count::sticky_cookies_issued>},
+    {{"sluice_sticky_cookies_refused_total", counter, "",
+      "Sticky cookies that were forged, altered, expired or another route's, and taken as none."},
+     add_count<Count::sticky_cookies_refused>},
     {{"sluice_server_up", gauge, "backend,server", "1 when a server is up, or not probed."},
      add_per_server<&MetricsInput::Server::up>},
     {{"sluice_server_draining", gauge, "backend,server", "1 while a server is drained."},

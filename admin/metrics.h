@@ -50,6 +50,15 @@ struct MetricsInput {
     double weight = 0;
     std::uint64_t requests = 0;
   };
+  // Requests of a route that no ticket sent on their way.
+  struct Route {
+    std::string name;
+    std::uint64_t sticky = 0;
+    std::uint64_t forced = 0;
+    std::uint64_t redistributed = 0;
+    std::uint64_t fallback = 0;
+    std::uint64_t fragments = 0;  // of its key space
+  };
   struct Worker {
     std::uint64_t loop_turns = 0;
     std::uint64_t epoch = 0;  // the one it has adopted
@@ -121,6 +130,7 @@ struct MetricsInput {
   std::vector<Listener> listeners;
   std::vector<Server> servers;
   std::vector<Share> shares;
+  std::vector<Route> routes;
   Ledger ledger;
   Leases leases;
   Events events;

@@ -3,6 +3,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "admin/endpoints.h"
 #include "admin/form.h"
 #include "admin/json_writer.h"
@@ -43,11 +45,25 @@ void write_observed(JsonWriter& json, const View& view, std::string_view route) 
   json.end_array();
 }
 
+// Of a sticky route: by what, and in how many fragments its keys are.
+void write_sticky(JsonWriter& json, const View& view, std::string_view name,
+                  const routing::RouteState& route) {
+  const auto configured = std::ranges::find(view.config.routes, name, &conf::Route::name);
+  if (configured == view.config.routes.end() || !configured->sticky) return;
+  json.key("sticky").begin_object(JsonWriter::Layout::one_line);
+  json.key("by").begin_array(JsonWriter::Layout::one_line);
+  for (const auto& way : configured->sticky->by) json.value(conf::to_string(way));
+  json.end_array();
+  json.key("fragments").value(std::uint64_t{route.setting.partition.fragment_count()});
+  json.end_object();
+}
+
 void write_route(JsonWriter& json, const View& view, std::string_view name,
                  const routing::RouteState& route) {
   json.key("revision").value(route.revision);
   write_split(json.key("weights"), route.setting.split);
   write_setting(json, route.setting);
+  write_sticky(json, view, name, route);
   if (const auto number = view.state.lease_of(name); number != 0) {
     write_lease(json.key("lease"), number, view.state.leases().at(number).lease);
   }

@@ -31,6 +31,8 @@ enum class Count : std::uint8_t {
   backend_bytes_received,
   backend_bytes_sent,
   retries,
+  sticky_cookies_issued,
+  sticky_cookies_refused,  // forged, altered, expired, or of another route; taken as none
   backend_connects,
   backend_connects_failed,
   backend_connections_closed,

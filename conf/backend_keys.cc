@@ -83,7 +83,15 @@ Section<BackendDraft> backend_section() {
           [](BackendDraft& draft, std::vector<Server> servers) {
             draft.backend.servers = std::move(servers);
           },
-          "Where the backend's servers listen, IP:PORT or unix:/PATH; a table gives them names")
+          "Where the backend's servers listen, IP:PORT or unix:/PATH; a table gives them names, "
+          "and "
+          "may give them weights")
+      .value_as(
+          "slow_start", duration_or_zero(),
+          [](const BackendDraft& draft) { return draft.backend.slow_start; },
+          [](BackendDraft& draft, Duration time) { draft.backend.slow_start = time; },
+          "How long the share of a server that returns (or joins) takes to grow to all that is its "
+          "own; `\"0s\"` is no time")
       .value_as(
           "protocol", http_version(),
           [](const BackendDraft& draft) { return draft.backend.protocol; },

@@ -114,6 +114,64 @@ void check_split(Reader& reader, const Entry& document, const Route& route,
   }
 }
 
+// What is said of a route's backends beside their weights.
+void check_share_states(Reader& reader, const Entry& document, const Route& route) {
+  const Entry* states = find(document, {"routes", route.name, "states"});
+  if (states == nullptr || states->value.type != Value::Type::table) return;
+  std::vector<std::string> names;
+  for (const WeightedBackend& share : route.split) names.push_back(share.backend);
+  for (const Entry& entry : states->value.entries) {
+    if (std::ranges::find(names, entry.key) != names.end()) continue;
+    const std::string hint = reader.wants_hint() ? nearest_word(entry.key, names) : "";
+    reader.error(
+        entry.at,
+        fmt::format("{}: there is no backend {} in the split",
+                    join_path(join_path("routes", route.name), "states"), in_quotes(entry.key)),
+        hint);
+  }
+  const bool some_active = std::ranges::any_of(route.split, [](const WeightedBackend& share) {
+    return share.state == ShareState::active && !share.weight.is_zero();
+  });
+  if (some_active || route.split.empty()) return;
+  reader.error(states->at, fmt::format("{} leaves no active backend with a weight above zero, so "
+                                       "nobody would answer new requests",
+                                       join_path(join_path("routes", route.name), "states")));
+}
+
+void check_fallback(Reader& reader, const Entry& document, const Route& route,
+                    const std::vector<std::string>& names) {
+  const std::string path = join_path("routes", route.name);
+  const Entry* entry = find(document, {"routes", route.name, "fallback"});
+  if (route.on_unhealthy == OnUnhealthy::fallback && entry == nullptr) {
+    reader.error(place_of(document, {"routes", route.name, "on_unhealthy"}),
+                 fmt::format("the key {}.fallback is missing: the backend that on_unhealthy = "
+                             "\"fallback\" is about",
+                             path));
+  }
+  if (entry == nullptr || route.fallback.empty()) return;
+  if (route.on_unhealthy != OnUnhealthy::fallback) {
+    reader.error(entry->at, fmt::format("{}.fallback is of no use without on_unhealthy = "
+                                        "\"fallback\"; leave it out or say so",
+                                        path));
+  }
+  if (std::ranges::find(names, route.fallback) != names.end()) return;
+  reader.error(entry->at,
+               fmt::format("{}.fallback: there is no backend {}", path, in_quotes(route.fallback)),
+               reader.wants_hint() ? nearest_word(route.fallback, names) : "");
+}
+
+void check_sticky(Reader& reader, const Entry& document, const Route& route) {
+  if (!route.sticky) return;
+  const std::string path = join_path(join_path("routes", route.name), "sticky");
+  if (route.sticky->cookie_same_site == "None" &&
+      route.sticky->cookie_secure == SecureCookie::never) {
+    reader.error(place_of(document, {"routes", route.name, "sticky", "cookie_same_site"}),
+                 fmt::format("{}.cookie_same_site = \"None\" is not possible with cookie_secure = "
+                             "\"never\": browsers drop such a cookie",
+                             path));
+  }
+}
+
 class ClaimedPaths {
  public:
   ClaimedPaths(Reader& reader, const Entry& document) : reader_(reader), document_(document) {}
@@ -155,6 +213,9 @@ void check_routes(Reader& reader, const Entry& document, const Config& config) {
                                          join_path("routes", route.name)));
     }
     check_split(reader, document, route, known, names);
+    check_share_states(reader, document, route);
+    check_fallback(reader, document, route, names);
+    check_sticky(reader, document, route);
     claimed.claim(route);
   }
 }

@@ -74,9 +74,10 @@ struct Listener {
   // Peers that begin with a PROXY header, v1 or v2, and must; from others it is refused.
   std::vector<AddressBlock> proxy_protocol_from;
   ForwardedFields forwarded = ForwardedFields::both;
-  Timeouts timeouts;  // the file's, with what the listener says in their place
-  Limits limits;      // likewise
-  int line = 0;       // of its table in Config::file, for messages; 0: made without a file
+  std::string health_path;  // answered here, for checkers outside; empty: none
+  Timeouts timeouts;        // the file's, with what the listener says in their place
+  Limits limits;            // likewise
+  int line = 0;             // of its table in Config::file, for messages; 0: made without a file
 };
 
 struct HealthCheck {
@@ -115,6 +116,8 @@ struct Backend {
   HttpVersion protocol = HttpVersion::http1;
   std::optional<BackendTls> tls;  // nullopt: plain; HTTP/2 by prior knowledge
   ProxyProtocol send_proxy_protocol = ProxyProtocol::off;  // not with HTTP/2
+  // How long a server that returns takes to get its whole share; zero: no time.
+  Duration slow_start = Duration::zero();
 };
 
 // What a backend of a split is for: all requests, those whose key it has already, or none.
@@ -127,6 +130,44 @@ struct WeightedBackend {
   bool operator==(const WeightedBackend&) const = default;
 };
 
+// One part of what binds a request to a backend.
+struct StickyPart {
+  enum class Kind : std::uint8_t { cookie, header, client };
+  Kind kind = Kind::cookie;
+  std::string header;  // lower case; of Kind::header
+  bool operator==(const StickyPart&) const = default;
+};
+
+// As the file has it: `header:x-user+client`.
+std::string to_string(const std::vector<StickyPart>& parts);
+
+enum class SecureCookie : std::uint8_t { automatic, always, never };
+
+// Requests of one key go to one backend, as long as the split lets them.
+struct Sticky {
+  // Tried in order; the first whose parts a request has all is its key. A cookie stands alone.
+  std::vector<std::vector<StickyPart>> by = {{StickyPart{}}};
+  std::string cookie_name;                               // empty: "sluice_" and the route's name
+  Duration cookie_max_age = Duration::zero();            // zero: for the browser's session
+  SecureCookie cookie_secure = SecureCookie::automatic;  // where the client's connection is TLS
+  std::string cookie_same_site = "Lax";                  // or "Strict", "None"
+  bool cookie_http_only = true;
+  std::string key_file;  // empty: sticky.key in runtime.state_directory, made when missing
+  int line = 0;          // of its table in Config::file, for messages; 0: made without a file
+  bool operator==(const Sticky&) const = default;
+};
+
+// Testers may name the backend that serves them, whatever its weight.
+struct Force {
+  std::string header = "X-Sluice-Backend";
+  std::string cookie = "sluice_backend";
+  std::vector<AddressBlock> allow_from;
+  bool operator==(const Force&) const = default;
+};
+
+// What becomes of a request whose backend has no server that takes work.
+enum class OnUnhealthy : std::uint8_t { fail, redistribute, fallback };
+
 struct Route {
   std::string name;
   std::vector<std::string> hosts;  // exact or `*.suffix`, lower case; empty: any host
@@ -135,8 +176,12 @@ struct Route {
   std::vector<std::string> upgrades = {"websocket"};  // protocols that clients may switch to
   bool allow_connect = false;                         // CONNECT, forwarded to the backend's server
   bool require_if_match = false;                      // a change of its split must state If-Match
-  Timeouts timeouts;  // the file's, with what the route says in their place
-  Limits limits;      // likewise; a route has no say in what is decided before it is known
+  std::optional<Sticky> sticky;                       // nullopt: every request by its ticket
+  std::optional<Force> force;                         // nullopt: nobody may
+  OnUnhealthy on_unhealthy = OnUnhealthy::fail;
+  std::string fallback;  // a backend, of the split or not; not empty with OnUnhealthy::fallback
+  Timeouts timeouts;     // the file's, with what the route says in their place
+  Limits limits;         // likewise; a route has no say in what is decided before it is known
 };
 
 // What a caller of the admin interface may do. Each may do what those before it may.

@@ -6,6 +6,7 @@
 #include "conf/bound_keys.h"
 #include "conf/kinds.h"
 #include "conf/listener_keys.h"
+#include "conf/route_keys.h"
 #include "conf/webhook_keys.h"
 
 namespace sluice::conf {
@@ -45,39 +46,6 @@ Section<Ledger> ledger_section() {
           "A file that gets the whole ledger after each change, without the change waiting for it")
       .value("history", count(kHistoryMin, kHistoryMax), &Ledger::history,
              "How many revisions are kept at least to be looked at and rolled back to");
-}
-
-Section<Route> route_section() {
-  return Section(Route{})
-      .optional(
-          "host", host_name(true),
-          [](Route& route, std::string host) { route.hosts.push_back(std::move(host)); },
-          "The host it is for, exact or `*.suffix`; without host and hosts any")
-      .optional(
-          "hosts", host_name_list(true),
-          [](Route& route, std::vector<std::string> hosts) { route.hosts = std::move(hosts); },
-          "The same for several hosts")
-      .value("path", path_prefix(), &Route::path_prefix,
-             "The path it is for, with all that is below it, segment by segment")
-      .required(
-          "split", split(),
-          [](Route& route, std::vector<WeightedBackend> split) { route.split = std::move(split); },
-          "The weight of each backend: not negative, any sum, at most six digits behind the point")
-      .value("upgrades", upgrade_list(), &Route::upgrades,
-             "Protocols that clients may switch to, with the server's consent; an empty list turns "
-             "it off")
-      .value("connect", boolean(), &Route::allow_connect,
-             "Pass CONNECT on to the backend's server; otherwise it gets 405")
-      .value("require_if_match", boolean(), &Route::require_if_match,
-             "Refuse changes of its split that don't state its revision in If-Match")
-      .table(
-          "timeouts", timeouts_section(Level::route),
-          [](Route& route, const Entry&) -> Timeouts& { return route.timeouts; },
-          "How long this route's requests may take; what is not said here is as [timeouts] says")
-      .table(
-          "limits", limits_section(Level::route),
-          [](Route& route, const Entry&) -> Limits& { return route.limits; },
-          "What this route's requests may use; what is not said here is as [limits] says");
 }
 
 Section<AccessLog> access_log_section() {

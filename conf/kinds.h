@@ -70,6 +70,9 @@ Kind<std::vector<std::string>> host_name_list(bool wildcards);
 Kind<std::string> host_field();
 // A route's path prefix, in the one form it can have: no query, no trailing slash, no dot segments.
 Kind<std::string> path_prefix();
+// The name of a field (RFC 9110 §5.1) or a cookie (RFC 6265 §4.1.1): a token.
+Kind<std::string> field_name();
+Kind<std::string> cookie_name();
 // What a probe asks for: a path and perhaps a query.
 Kind<std::string> request_target();
 
@@ -95,10 +98,19 @@ struct StatusRange {
 };
 // `200`, `"200"`, `"200-399"`.
 Kind<StatusRange> status_range();
-// `["127.0.0.1:9001"]` or `{ web-1 = "127.0.0.1:9001" }`; names and addresses are each unique.
+// `["127.0.0.1:9001"]`, `{ web-1 = "127.0.0.1:9001" }` or `{ web-1 = { address = "127.0.0.1:9001",
+// weight = 2 } }`; names and addresses are each unique.
 Kind<std::vector<Server>> servers();
 // `{ blue = 90, green = "10.5" }`, within the bounds of conf/parser.h.
 Kind<std::vector<WeightedBackend>> split();
+
+// Values of sticky splits: conf/sticky_kinds.cc.
+
+// `{ blue = "sticky_only" }`.
+Kind<std::vector<std::pair<std::string, ShareState>>> share_states();
+// `["cookie"]`, `["header:X-User+client", "cookie"]`.
+Kind<std::vector<std::vector<StickyPart>>> sticky_by();
+Kind<std::string> backend_name();
 
 template <typename E>
 Kind<E> word_for(std::vector<std::pair<std::string, E>> meanings) {

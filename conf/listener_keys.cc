@@ -67,6 +67,11 @@ Section<Listener> listener_section() {
              &Listener::forwarded,
              "How servers are told who the client is: in X-Forwarded-* fields, in Forwarded, or in "
              "both")
+      .optional(
+          "health_path", path_prefix(),
+          [](Listener& listener, std::string path) { listener.health_path = std::move(path); },
+          "A path that is answered here, for checkers outside: 200 while the process is ready, 503 "
+          "while it starts or drains; no route gets it. Without it none")
       .table(
           "timeouts", timeouts_section(Level::listener),
           [](Listener& listener, const Entry&) -> Timeouts& { return listener.timeouts; },

@@ -57,63 +57,6 @@ std::optional<StatusRange> read_status(Reader& reader, const Value& value,
   return {};
 }
 
-constexpr std::size_t kServersMax = 1024;  // of one backend
-
-// Adds servers one by one, refusing an address or a name that is already there.
-class ServerList {
- public:
-  ServerList(Reader& reader, const std::string& path) : reader_(reader), path_(path) {}
-
-  void add(const Value& value, const std::string& path, std::string name) {
-    static const Kind<Address> kAddress = address(AddressUse::server);
-    const auto address = kAddress.read(reader_, value, path);
-    if (!address) {
-      sound_ = false;
-      return;
-    }
-    if (!addresses_.insert(*address).second) {
-      report_repeated(reader_, value, path_, address->to_string());
-      sound_ = false;
-      return;
-    }
-    if (name.empty()) name = address->to_string();
-    servers_.push_back({std::move(name), *address});
-  }
-
-  std::optional<std::vector<Server>> take() {
-    return sound_ ? std::optional(std::move(servers_)) : std::nullopt;
-  }
-
- private:
-  Reader& reader_;
-  const std::string& path_;
-  std::set<Address> addresses_;
-  std::vector<Server> servers_;
-  bool sound_ = true;
-};
-
-std::optional<std::vector<Server>> read_servers(Reader& reader, const Value& value,
-                                                const std::string& path) {
-  const bool list = value.type == Value::Type::array;
-  if (!list && value.type != Value::Type::table) {
-    reader.wrong_type(value, path, "a list of addresses or a table of names and addresses");
-    return {};
-  }
-  const std::size_t count = list ? value.items.size() : value.entries.size();
-  if (count == 0 || count > kServersMax) {
-    reader.error(value.at,
-                 fmt::format("{} has {} servers; a backend has 1 to {}", path, count, kServersMax));
-    return {};
-  }
-  ServerList servers(reader, path);
-  for (const Value& item : value.items) servers.add(item, path, "");
-  for (const Entry& entry : value.entries) {
-    check_name(reader, entry, path);
-    servers.add(entry.value, join_path(path, entry.key), entry.key);
-  }
-  return servers.take();
-}
-
 std::string weight_bounds() {
   return fmt::format("a weight is from 0 to {} with at most {} digits behind the point",
                      Decimal::kIntegerMax, Decimal::kScaleMax);
@@ -153,6 +96,99 @@ std::optional<Decimal> read_weight(Reader& reader, const Value& value, const std
   const std::string shown = value.type == Value::Type::string ? in_quotes(*text) : *text;
   reader.error(value.at, fmt::format("{} is {}: {}", path, shown, weight_bounds()), hint);
   return {};
+}
+
+constexpr std::size_t kServersMax = 1024;  // of one backend
+
+// Adds servers one by one, refusing an address or a name that is already there.
+class ServerList {
+ public:
+  ServerList(Reader& reader, const std::string& path) : reader_(reader), path_(path) {}
+
+  // `value`: an address, or a table of an address and a weight.
+  void add(const Value& value, const std::string& path, std::string name) {
+    if (value.type != Value::Type::table) {
+      add(value, path, std::move(name), Decimal{1, 0});
+      return;
+    }
+    const Entry* address = value.find("address");
+    Decimal weight{1, 0};
+    for (const Entry& entry : value.entries) {
+      const std::string entry_path = join_path(path, entry.key);
+      if (entry.key == "weight") {
+        const auto read = read_weight(reader_, entry.value, entry_path);
+        sound_ = sound_ && read.has_value();
+        weight = read.value_or(weight);
+      } else if (entry.key != "address") {
+        reader_.error(entry.at, fmt::format("{} is unknown: a server has an address and a weight",
+                                            entry_path));
+        sound_ = false;
+      }
+    }
+    if (address == nullptr) {
+      reader_.error(value.at, fmt::format("the key {} is missing", join_path(path, "address")));
+      sound_ = false;
+      return;
+    }
+    add(address->value, join_path(path, "address"), std::move(name), weight);
+  }
+
+  std::optional<std::vector<Server>> take(const Value& value) {
+    const bool all_zero =
+        std::ranges::all_of(servers_, [](const Server& server) { return server.weight.is_zero(); });
+    if (sound_ && all_zero) {
+      reader_.error(value.at, fmt::format("{}: all weights are zero, so no server would get a "
+                                          "request; raise one",
+                                          path_));
+      sound_ = false;
+    }
+    return sound_ ? std::optional(std::move(servers_)) : std::nullopt;
+  }
+
+ private:
+  void add(const Value& value, const std::string& path, std::string name, Decimal weight) {
+    static const Kind<Address> kAddress = address(AddressUse::server);
+    const auto address = kAddress.read(reader_, value, path);
+    if (!address) {
+      sound_ = false;
+      return;
+    }
+    if (!addresses_.insert(*address).second) {
+      report_repeated(reader_, value, path_, address->to_string());
+      sound_ = false;
+      return;
+    }
+    if (name.empty()) name = address->to_string();
+    servers_.push_back({std::move(name), *address, weight});
+  }
+
+  Reader& reader_;
+  const std::string& path_;
+  std::set<Address> addresses_;
+  std::vector<Server> servers_;
+  bool sound_ = true;
+};
+
+std::optional<std::vector<Server>> read_servers(Reader& reader, const Value& value,
+                                                const std::string& path) {
+  const bool list = value.type == Value::Type::array;
+  if (!list && value.type != Value::Type::table) {
+    reader.wrong_type(value, path, "a list of addresses or a table of names and addresses");
+    return {};
+  }
+  const std::size_t count = list ? value.items.size() : value.entries.size();
+  if (count == 0 || count > kServersMax) {
+    reader.error(value.at,
+                 fmt::format("{} has {} servers; a backend has 1 to {}", path, count, kServersMax));
+    return {};
+  }
+  ServerList servers(reader, path);
+  for (const Value& item : value.items) servers.add(item, path, "");
+  for (const Entry& entry : value.entries) {
+    check_name(reader, entry, path);
+    servers.add(entry.value, join_path(path, entry.key), entry.key);
+  }
+  return servers.take(value);
 }
 
 // Why no order of tickets can be kept for these weights; empty if one can.
@@ -198,6 +234,12 @@ std::optional<std::vector<WeightedBackend>> read_split(Reader& reader, const Val
   return shares;
 }
 
+Json weight_schema() {
+  const Json number{{"type", "number"}, {"minimum", 0}, {"maximum", Decimal::kIntegerMax}};
+  const Json text{{"type", "string"}, {"pattern", "^[0-9]{1,10}([.][0-9]{1,6})?$"}};
+  return {{"anyOf", Json::array({number, text})}};
+}
+
 }  // namespace
 
 Kind<StatusRange> status_range() {
@@ -216,17 +258,20 @@ Kind<std::vector<Server>> servers() {
                   {"minItems", 1},
                   {"maxItems", kServersMax},
                   {"uniqueItems", true}};
-  return {.type = "list of addresses, or table name = address",
-          .schema = {{"anyOf", Json::array({list, named_schema(server, kServersMax)})}},
+  const Json weighted{{"type", "object"},
+                      {"properties", {{"address", server}, {"weight", weight_schema()}}},
+                      {"required", Json::array({"address"})},
+                      {"additionalProperties", false}};
+  const Json either{{"anyOf", Json::array({server, weighted})}};
+  return {.type = "list of addresses, or table name = address or { address, weight }",
+          .schema = {{"anyOf", Json::array({list, named_schema(either, kServersMax)})}},
           .read = read_servers,
           .to_toml = {}};
 }
 
 Kind<std::vector<WeightedBackend>> split() {
-  const Json number{{"type", "number"}, {"minimum", 0}, {"maximum", Decimal::kIntegerMax}};
-  const Json text{{"type", "string"}, {"pattern", "^[0-9]{1,10}([.][0-9]{1,6})?$"}};
   return {.type = "table backend = weight",
-          .schema = named_schema(Json{{"anyOf", Json::array({number, text})}}, kSharesMax),
+          .schema = named_schema(weight_schema(), kSharesMax),
           .read = read_split,
           .to_toml = {}};
 }

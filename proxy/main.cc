@@ -13,6 +13,7 @@
 #include "proxy/control/control.h"
 #include "proxy/control/listeners.h"
 #include "proxy/control/server_settings.h"
+#include "proxy/control/sticky_key_file.h"
 #include "proxy/control/version.h"
 #include "proxy/control/webhooks.h"
 #include "proxy/demo/demo.h"
@@ -67,6 +68,10 @@ int check(const std::string& path) {
   }
   if (const auto webhooks = proxy::load_webhooks(*config); !webhooks) {
     for (const std::string& error : webhooks.error()) fmt::print(stderr, "{}\n", error);
+    good = false;
+  }
+  if (const auto keys = proxy::load_sticky_keys(*config, /*make_missing=*/false); !keys) {
+    for (const std::string& error : keys.error()) fmt::print(stderr, "{}\n", error);
     good = false;
   }
   if (good) fmt::print("{}: good\n", path);

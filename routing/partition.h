@@ -15,10 +15,11 @@
 #include <string_view>
 #include <vector>
 
-#include "routing/revision.h"
+#include "conf/config.h"
 
 namespace sluice::routing {
 
+using Split = std::vector<conf::WeightedBackend>;
 using StickyKey = std::uint32_t;
 
 class Partition {
@@ -45,6 +46,8 @@ class Partition {
   // Precondition: not empty().
   const std::string& backend_of(StickyKey key) const;
   std::uint64_t points_of(std::string_view backend) const;
+  // Those that have a point.
+  const std::vector<std::string>& backends() const { return backends_; }
   // How many points belong to another backend than in `other`. Precondition: neither is empty.
   std::uint64_t moved_from(const Partition& other) const;
 
@@ -81,6 +84,7 @@ class KeyMap {
   KeyMap(const Partition& partition, const Split& split);
 
   std::size_t share_of(StickyKey key) const;
+  std::size_t fragment_count() const { return begins_.size(); }
   // One of the share's own keys, each as likely as the next where `random` is even over 64 bits.
   // nullopt: it has none.
   std::optional<StickyKey> key_in(std::size_t share, std::uint64_t random) const;

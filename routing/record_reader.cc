@@ -151,9 +151,25 @@ class FieldReader {
     return Maintenance{seconds(value["retry_after"], where + ".retry_after")};
   }
 
+  // Of a split: no key may belong to a backend that is not in it.
+  Partition partition(const Json& value, const Split& split, const std::string& where) {
+    auto read = Partition::parse(text(value, where));
+    if (!read) {
+      fail(where, "can't be read: " + read.error());
+      return {};
+    }
+    for (const std::string& backend : read->backends()) {
+      if (std::ranges::find(split, backend, &conf::WeightedBackend::backend) == split.end()) {
+        fail(where, "gives keys to a backend that is not in the split");
+      }
+    }
+    return std::move(*read);
+  }
+
   RouteChange route_change(const Json& value, const std::string& where, bool reload) {
     RouteChange change;
-    if (!has_keys(value, where, {"route", "before", "after", "file", "maintenance"}, 2)) {
+    if (!has_keys(value, where, {"route", "before", "after", "file", "maintenance", "partition"},
+                  3)) {
       return change;
     }
     change.route = name(value["route"], where + ".route");
@@ -166,6 +182,13 @@ class FieldReader {
       if (!has_keys(both, place, {"before", "after"})) return change;
       change.before.maintenance = maintenance(both["before"], place + ".before");
       change.after.maintenance = maintenance(both["after"], place + ".after");
+    }
+    if (value.contains("partition")) {
+      const std::string place = where + ".partition";
+      const Json& both = value["partition"];
+      if (!has_keys(both, place, {"before", "after"})) return change;
+      change.before.partition = partition(both["before"], change.before.split, place + ".before");
+      change.after.partition = partition(both["after"], change.after.split, place + ".after");
     }
     const bool before_empty = change.before.split.empty();
     const bool after_empty = change.after.split.empty();
@@ -294,7 +317,8 @@ std::optional<StateImage> read_checkpoint(FieldReader& reader, const Json& json)
   }
   image.revision = reader.number(json["number"], "number");
   reader.each(json["routes"], "routes", [&](const Json& item, const std::string& where) {
-    if (!reader.has_keys(item, where, {"route", "split", "file", "revision", "maintenance"}, 1)) {
+    if (!reader.has_keys(item, where,
+                         {"route", "split", "file", "revision", "maintenance", "partition"}, 2)) {
       return;
     }
     RouteState& route = image.routes[reader.name(item["route"], where + ".route")];
@@ -304,6 +328,10 @@ std::optional<StateImage> read_checkpoint(FieldReader& reader, const Json& json)
     route.revision = reader.number(item["revision"], where + ".revision");
     if (item.contains("maintenance")) {
       route.setting.maintenance = reader.maintenance(item["maintenance"], where + ".maintenance");
+    }
+    if (item.contains("partition")) {
+      route.setting.partition =
+          reader.partition(item["partition"], route.setting.split, where + ".partition");
     }
   });
   reader.each(json["drains"], "drains", [&](const Json& item, const std::string& where) {

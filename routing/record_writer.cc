@@ -35,6 +35,10 @@ Json to_json(const RouteChange& change) {
     object["maintenance"] = {{"before", to_json(change.before.maintenance)},
                              {"after", to_json(change.after.maintenance)}};
   }
+  if (!change.before.partition.empty() || !change.after.partition.empty()) {
+    object["partition"] = {{"before", change.before.partition.to_string()},
+                           {"after", change.after.partition.to_string()}};
+  }
   return object;
 }
 
@@ -110,6 +114,9 @@ std::string encode_body(const StateImage& checkpoint) {
                    {"file", to_json(route.file_split)},
                    {"revision", route.revision}};
     if (route.setting.maintenance) object["maintenance"] = to_json(route.setting.maintenance);
+    if (!route.setting.partition.empty()) {
+      object["partition"] = route.setting.partition.to_string();
+    }
     routes.push_back(std::move(object));
   }
   Json drains = Json::array();

@@ -73,9 +73,11 @@ RouteReload reload_route(const conf::Route& route, const RouteState& known) {
         "route " + in_quotes(route.name) + ": " + why + ", which replaces " + set_by(known);
   }
   Split after = file_wins ? route.split : in_order_of(route.split, known.setting.split);
-  if (after != known.setting.split || route.split != known.file_split) {
-    RouteSetting setting = known.setting;
-    setting.split = std::move(after);
+  RouteSetting setting = known.setting;
+  setting.split = std::move(after);
+  // A split that is refused has no shares.
+  if (!why_unfit(setting.split)) settle_partition(setting, {}, route.sticky.has_value());
+  if (setting != known.setting || route.split != known.file_split) {
     reload.change = {route.name, known.setting, std::move(setting), route.split};
   }
   return reload;
@@ -108,7 +110,10 @@ State::ReloadPlan State::plan_reload(const conf::Config& config, WallTime now) c
     }
     const RouteState* known = this->route(route.name);
     if (known == nullptr) {
-      revision.routes.push_back({route.name, {}, {route.split, {}}, route.split});
+      if (why_unfit(route.split)) continue;  // refused already
+      RouteSetting setting{route.split};
+      settle_partition(setting, {}, route.sticky.has_value());
+      revision.routes.push_back({route.name, {}, std::move(setting), route.split});
       continue;
     }
     RouteReload reload = reload_route(route, *known);

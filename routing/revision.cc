@@ -85,6 +85,15 @@ std::optional<Lease::OnLapse> parse_on_lapse(std::string_view text) {
   return value_of(kOnLapse, text);
 }
 
+void settle_partition(RouteSetting& setting, const Partition& before, bool sticky) {
+  if (!sticky) {
+    setting.partition = {};
+    return;
+  }
+  const Partition& from = setting.partition.empty() ? before : setting.partition;
+  setting.partition = from.rebalance(setting.split);
+}
+
 bool changes_nothing(const Revision& revision) {
   const auto same = [](const auto& change) { return change.before == change.after; };
   const bool of_a_lease = revision.kind == RevisionKind::renew_lease ||

@@ -13,11 +13,11 @@
 
 #include "conf/config.h"
 #include "proxy/base/clock.h"
+#include "routing/partition.h"
 
 namespace sluice::routing {
 
 using RevisionNumber = std::uint64_t;  // 1 is the first; 0 means none
-using Split = std::vector<conf::WeightedBackend>;
 
 // Names a server across revisions, reloads and processes.
 struct ServerKey {
@@ -63,9 +63,13 @@ struct Maintenance {
 // All that a revision says of a route. It changes, and is rolled back, as one.
 struct RouteSetting {
   Split split;  // every backend, in the file's order; empty: there is no such route
-  std::optional<Maintenance> maintenance;
+  std::optional<Maintenance> maintenance = {};
+  Partition partition = {};  // of the key space; empty: the route is not sticky
   bool operator==(const RouteSetting&) const = default;
 };
+// Gives the setting the partition that its split asks for with the fewest keys moved: from its own,
+// or from `before` where it has none. Not sticky: takes it away.
+void settle_partition(RouteSetting& setting, const Partition& before, bool sticky);
 
 struct RouteChange {
   std::string route;

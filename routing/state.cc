@@ -110,7 +110,8 @@ void State::apply_routes(const Revision& revision) {
     // A reload that only takes the file's text over leaves the route's ETag alone.
     const bool moved = revision.kind != RevisionKind::reload ||
                        !std::ranges::is_permutation(change.before.split, change.after.split) ||
-                       change.before.maintenance != change.after.maintenance;
+                       change.before.maintenance != change.after.maintenance ||
+                       change.before.partition != change.after.partition;
     if (moved) route.revision = revision.number;
     route.setting = change.after;
     if (!change.file.empty()) route.file_split = change.file;

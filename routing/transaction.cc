@@ -137,6 +137,8 @@ std::expected<RouteChange, PlanError> State::plan_route(const RouteWish& wish, c
     change.after = std::move(target->setting);
     of = target->of;
   }
+  const bool sticky = configured != facts.config.routes.end() && configured->sticky.has_value();
+  settle_partition(change.after, current->setting.partition, sticky);
   return change;
 }
 
@@ -168,6 +170,7 @@ std::expected<Revision, PlanError> State::plan_lease(RevisionKind kind, Revision
       revision.conflicts.push_back(before.error().message);
       continue;
     }
+    settle_partition(*before, present.partition, !present.partition.empty());
     revision.routes.push_back({name, present, std::move(*before), {}});
   }
   return revision;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 #include <openssl/base64.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/mem.h>
 #include <openssl/rand.h>
 #include <openssl/sha.h>
@@ -11,6 +13,8 @@
 #include <cstdint>
 #include <span>
 #include <vector>
+
+#include "proxy/base/check.h"
 
 namespace sluice::tls {
 namespace {
@@ -38,14 +42,37 @@ std::string random_base64url(std::size_t bytes) {
   return text;
 }
 
-std::string sha256_hex(std::string_view bytes) {
-  std::array<std::uint8_t, SHA256_DIGEST_LENGTH> digest;
+Sha256 sha256(std::string_view bytes) {
+  Sha256 digest;
   SHA256(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size(), digest.data());
-  return fmt::format("{:02x}", fmt::join(digest, ""));
+  return digest;
+}
+
+std::string sha256_hex(std::string_view bytes) {
+  return fmt::format("{:02x}", fmt::join(sha256(bytes), ""));
+}
+
+Sha256 hmac_sha256(std::string_view secret, std::string_view bytes) {
+  Sha256 digest;
+  unsigned length = 0;
+  const auto* made = HMAC(EVP_sha256(), secret.data(), secret.size(),
+                          reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size(),
+                          digest.data(), &length);
+  SLUICE_CHECK(made != nullptr && length == digest.size());
+  return digest;
 }
 
 bool equal_in_constant_time(std::string_view one, std::string_view other) {
   return one.size() == other.size() && CRYPTO_memcmp(one.data(), other.data(), one.size()) == 0;
+}
+
+bool equal_in_constant_time(std::span<const std::uint8_t> a, std::span<const std::uint8_t> b) {
+  SLUICE_CHECK(a.size() == b.size());
+  return CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+void fill_with_random(std::span<std::uint8_t> bytes) {
+  SLUICE_CHECK(RAND_bytes(bytes.data(), bytes.size()) == 1);
 }
 
 std::string random_base64(std::size_t bytes) {

@@ -360,6 +360,13 @@ admin::MetricsInput AdminEndpoint::collect_metrics() const {
     }
   }
   for (const routing::SnapshotRoute& route : parts_.publisher.current()->routes) {
+    using enum routing::ChosenBy;
+    input.routes.push_back({.name = route.name,
+                            .sticky = route.runtime->total_by(sticky),
+                            .forced = route.runtime->total_by(forced),
+                            .redistributed = route.runtime->total_by(redistributed),
+                            .fallback = route.runtime->total_by(fallback),
+                            .fragments = route.keys ? route.keys->fragment_count() : 0});
     for (std::size_t share = 0; share < route.split.size(); ++share) {
       input.shares.push_back({route.name, route.split[share].backend,
                               route.split[share].weight.to_double(), route.runtime->total(share)});

@@ -11,6 +11,7 @@
 #include "proxy/control/event_log.h"
 #include "proxy/control/lease_keeper.h"
 #include "proxy/control/server_settings.h"
+#include "proxy/control/sticky_key_file.h"
 #include "proxy/control/version.h"
 #include "proxy/io/uring_ring.h"
 
@@ -78,6 +79,7 @@ struct Reload {
   AuditLog::Sink audit_sink;
   AdminAccess::Prepared access;
   WebhookTable webhooks;
+  std::shared_ptr<const StickyKeyRing> sticky_keys;
   std::vector<std::string> errors;
   std::vector<std::string> conflicts;
 };
@@ -88,6 +90,16 @@ std::expected<std::shared_ptr<AccessLog>, std::string> open_access_log(const con
                                                                        std::size_t workers) {
   if (!config.access_log.enabled) return nullptr;
   return AccessLog::open(config.access_log.path, workers);
+}
+
+std::expected<std::shared_ptr<const StickyKeyRing>, std::vector<std::string>> load_keys(
+    const conf::Config& config) {
+  auto loaded = load_sticky_keys(config, /*make_missing=*/true);
+  if (!loaded) return std::unexpected(std::move(loaded.error()));
+  for (const std::string& warning : loaded->warnings) {
+    log_event(Level::warning, "key_file", {{"reason", warning}});
+  }
+  return std::make_shared<const StickyKeyRing>(std::move(loaded->ring));
 }
 
 }  // namespace
@@ -142,6 +154,8 @@ std::expected<void, std::vector<std::string>> Control::start() {
   if (!access) return std::unexpected(std::move(access.error()));
   const auto webhooks = load_webhooks(*config_);
   if (!webhooks) return std::unexpected(webhooks.error());
+  auto sticky_keys = load_keys(*config_);
+  if (!sticky_keys) return std::unexpected(std::move(sticky_keys.error()));
   auto log = open_access_log(*config_, worker_count);
   if (!log) return std::unexpected(std::vector{log.error()});
   access_log_ = std::move(*log);
@@ -155,10 +169,11 @@ std::expected<void, std::vector<std::string>> Control::start() {
   lapse_overdue_leases();
 
   take_members_over();
-  auto snapshot = running_->registry.build(config_, book_.state, ++epoch_);
+  auto snapshot = running_->registry.build(config_, book_.state, ++epoch_, false, loop_->now());
   if (const auto started = running_->workers.start(snapshot, servers_, access_log_); !started) {
     return std::unexpected(std::vector{started.error()});
   }
+  use_sticky_keys(std::move(*sticky_keys));
   running_->publisher.started_with(snapshot);
   running_->access.commit(std::move(*access));
   running_->use_ledger_settings(config_->ledger);
@@ -269,6 +284,7 @@ void Control::become_ready(std::string why) {
   running_->endpoint->set_ready({true, sentence});
   log_event(Level::info, "ready", {{"reason", sentence}});
   service_manager_.ready(sentence);
+  running_->workers.post_all([](Worker& worker, Reactor&) { worker.set_ready(true); });
   if (on_ready_) on_ready_(running_->listeners.open());
 }
 
@@ -276,7 +292,7 @@ void Control::become_ready(std::string why) {
 
 void Control::publish() {
   take_members_over();
-  auto snapshot = running_->registry.build(config_, book_.state, ++epoch_);
+  auto snapshot = running_->registry.build(config_, book_.state, ++epoch_, false, loop_->now());
   running_->publisher.publish(snapshot, servers_);
   running_->health.watch(*snapshot, *servers_);
 }
@@ -352,6 +368,12 @@ void Control::reload(CommandRunner::OnReloaded then) {
           return;
         }
         reload->webhooks = std::move(*webhooks);
+        auto sticky_keys = load_keys(*reload->config);
+        if (!sticky_keys) {
+          reload->errors = std::move(sticky_keys.error());
+          return;
+        }
+        reload->sticky_keys = std::move(*sticky_keys);
         auto prepared = running_->listeners.prepare(*reload->config);
         if (!prepared) {
           reload->errors = std::move(prepared.error());
@@ -440,6 +462,7 @@ void Control::finish_reload(std::shared_ptr<Reload> reload) {
         running_->listeners.commit(std::move(reload->listeners), running_->workers,
                                    running_->reactor, running_->endpoint->admin(),
                                    running_->endpoint->read_only());
+        use_sticky_keys(std::move(reload->sticky_keys));
         swap_access_log(std::move(reload->access_log));
         // Its end may take a while.
         reload->audit_sink = running_->audit.use(std::move(reload->audit_sink));
@@ -461,6 +484,11 @@ void Control::end_reload(const std::string& status, const ReloadVerdict& verdict
   for (CommandRunner::OnReloaded& then : std::exchange(reload_waiters_, {})) {
     then({.errors = {"Sluice is on its way out"}, .conflicts = {}});
   }
+}
+
+// Before the workers adopt what needs them.
+void Control::use_sticky_keys(std::shared_ptr<const StickyKeyRing> keys) {
+  running_->workers.post_all([keys](Worker& worker, Reactor&) { worker.use_sticky_keys(keys); });
 }
 
 // The old log is closed, which may take its writer a while, once no worker writes to it any more.

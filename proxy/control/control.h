@@ -58,6 +58,7 @@ class Control final : private WorkerObserver {
   std::expected<void, std::string> take_config_over();
   void become_ready(std::string why);
   void publish();
+  void use_sticky_keys(std::shared_ptr<const StickyKeyRing> keys);
   void swap_access_log(std::shared_ptr<AccessLog> log);
 
   void on_signal(int signal);

@@ -113,7 +113,11 @@ class HealthMonitor::Watched final {
 
   // Tells the workers, and the operator if the status is new.
   void publish() {
-    runtime_->up.store(tracker_.takes_new_work(), std::memory_order_relaxed);
+    if (tracker_.takes_new_work()) {
+      runtime_->bring_up(now());
+    } else {
+      runtime_->up.store(false, std::memory_order_relaxed);
+    }
     reschedule();
     if (tracker_.last_error_at() == now()) last_error_at_ = monitor_.host_.loop().wall_now();
     if (tracker_.status() == logged_) return;

@@ -112,6 +112,7 @@ std::expected<std::shared_ptr<const ConnectionSettings>, std::string> Listeners:
   settings->http1 = listener.http1;
   settings->http2 = listener.http2;
   settings->forwarded = listener.forwarded;
+  settings->health_path = listener.health_path;
   if (listener.tls) {
     auto context = load_tls(listener, ticket_keys_);
     if (!context) {

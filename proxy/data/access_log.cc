@@ -61,6 +61,7 @@ void append_access_line(std::string& out, const AccessRecord& record) {
   append_text(out, "route", record.route);
   append_text(out, "backend", record.backend);
   append_text(out, "server", record.server);
+  append_text(out, "chosen_by", record.chosen_by);
   append_number(out, "revision", record.revision);
   append_number(out, "attempts", record.attempts);
   append_number(out, "status", static_cast<std::uint64_t>(record.status));

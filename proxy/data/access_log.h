@@ -28,6 +28,7 @@ struct AccessRecord {
   std::string_view route;    // empty: none matched
   std::string_view backend;  // of the last attempt
   std::string_view server;
+  std::string_view chosen_by;            // how it came to that backend
   routing::RevisionNumber revision = 0;  // that made the last attempt
   int status = 0;                        // 0: the client got no status line
   std::string_view outcome;              // "complete", "aborted", "client_gone"

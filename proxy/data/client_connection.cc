@@ -88,6 +88,7 @@ ClientInfo ClientConnection::client_info() const {
           .tls = transport_.session(),
           .tls_context = transport_.is_tls() ? settings_->tls.get() : nullptr,
           .stream_buffer_bytes = settings_->limits.stream_buffer_bytes,
+          .health_path = settings_->health_path,
           .fd = transport_.fd()};
 }
 

@@ -25,6 +25,7 @@ struct ConnectionSettings {
   bool http1 = true;                              // what may be spoken; not both false
   bool http2 = false;
   conf::ForwardedFields forwarded = conf::ForwardedFields::both;
+  std::string health_path;  // answered here, for checkers outside; empty: none
 
   bool trusts(const Address& peer) const { return any_contains(trusted_proxies, peer); }
   bool begins_with_proxy_header(const Address& peer) const {

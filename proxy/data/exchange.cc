@@ -33,12 +33,17 @@ void Exchange::start() {
   if (choose()) {
     begin_attempt();
   } else {
-    answer(503, "destination_unavailable", "No server of the chosen backend takes requests now.");
+    answer_refusal();
   }
 }
 
 bool Exchange::route_request() {
   snapshot_ = worker_.snapshot();
+  const std::string_view health_path = client_.client().health_path;
+  if (!health_path.empty() && head_.path() == health_path) {
+    answer_health();
+    return false;
+  }
   if (const auto status = http::answered_here(head_)) {
     if (*status == 204) {
       answer_options();
@@ -152,11 +157,15 @@ void Exchange::refuse_large_body() {
 
 // One of the proxy's own answers, whole. The client connection ends after it if there may be
 // request bytes left that nobody reads.
-void Exchange::answer(int status, std::string_view error, std::string_view explanation) {
+void Exchange::answer(int status, std::string_view error, std::string_view explanation,
+                      std::optional<std::chrono::seconds> retry_after) {
   http::ErrorResponse response = http::is_grpc(head_.fields)
                                      ? http::grpc_error_response(status, explanation, error)
                                      : http::error_response(status, explanation, error);
   if (request_state_ == RequestState::receiving) response.head.keep_alive = false;
+  if (retry_after) {
+    response.head.fields.append("Retry-After", std::to_string(retry_after->count()));
+  }
   status_ = status;
   error_ = error;
   response_began_ = worker_.loop().now();
@@ -179,6 +188,35 @@ void Exchange::answer_options() {
   finish("complete");
 }
 
+void Exchange::answer_refusal() {
+  answer(refusal_.status, refusal_.error, refusal_.explanation, refusal_.retry_after);
+}
+
+// For checkers outside (conf::Listener::health_path): of this process, whatever the routes.
+void Exchange::answer_health() {
+  if (head_.method != http::Method::get && head_.method != http::Method::head) {
+    answer(405, "http_request_denied", "The health path takes GET and HEAD only.");
+    return;
+  }
+  const bool ready = worker_.ready();
+  const std::string_view body = ready ? "ready\n" : "not ready\n";
+  http::ResponseHead head;
+  head.status = status_ = ready ? 200 : 503;
+  head.keep_alive = request_state_ == RequestState::complete;
+  head.body = {http::BodyLength::Kind::known, body.size()};
+  head.fields.append("Content-Type", "text/plain; charset=utf-8");
+  head.fields.append("Cache-Control", "no-store");
+  head.fields.append("Content-Length", std::to_string(body.size()));
+  response_began_ = worker_.loop().now();
+  client_.send_head(head, ClientStream::Author::proxy);
+  if (head_.method != http::Method::head) {
+    response_bytes_ = body.size();
+    client_.send_body(as_bytes(body));
+  }
+  client_.send_end({});
+  finish("complete");
+}
+
 void Exchange::finish(std::string_view outcome) {
   response_state_ = ResponseState::done;
   timer_.cancel();
@@ -195,6 +233,7 @@ void Exchange::finish(std::string_view outcome) {
     record.revision = snapshot.revision;
     if (tried_.size() + turned_away_ > 0) {
       record.backend = snapshot.backends[choice_.backend].name;
+      record.chosen_by = routing::to_string(choice_.by);
       if (choice_.server) record.server = server().key.server;
     }
   }

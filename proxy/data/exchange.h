@@ -37,6 +37,7 @@
 #include "proxy/data/adopted_snapshot.h"
 #include "proxy/data/backend_pool.h"
 #include "proxy/data/rate_guard.h"
+#include "proxy/data/request_wish.h"
 #include "proxy/data/stream.h"
 #include "proxy/io/timer_wheel.h"
 #include "routing/picker.h"
@@ -93,7 +94,12 @@ class Exchange final : public RequestHandler, private ResponseHandler, private W
   std::optional<std::size_t> match_in(const AdoptedSnapshot& snapshot) const;
   bool tunnel_allowed();  // false: answered
   bool allows_tunnel(const conf::Route& route) const;
-  bool choose();  // false: nobody to offer it to (again); the choice stays as it was
+  // False: nobody to offer it to (again), and refusal_ says why; the choice stays as it was.
+  // `busy`: those tried were only busy, so another of the same backend.
+  bool choose(bool busy = false);
+  void answer_refusal();
+  void decide_cookie(const RequestWish& asked);
+  void answer_health();
   void begin_attempt();
   BackendPool::Lease lease_stream();
   void wait_for_turn();
@@ -104,7 +110,8 @@ class Exchange final : public RequestHandler, private ResponseHandler, private W
   void hold_body(Bytes bytes);
   void forward_held_body();
   void let_go_of_held_body();
-  void answer(int status, std::string_view error, std::string_view explanation);
+  void answer(int status, std::string_view error, std::string_view explanation,
+              std::optional<std::chrono::seconds> retry_after = {});
   void answer_options();
   void refuse_large_body();
   void drop_attempt();
@@ -130,7 +137,16 @@ class Exchange final : public RequestHandler, private ResponseHandler, private W
   AdoptedSnapshotPtr snapshot_;  // of the current attempt
   std::size_t route_ = 0;
   routing::Choice choice_;
-  BackendStream* backend_ = nullptr;  // leased while attempt_ != none
+  // Why choose() was false.
+  struct Refusal {
+    int status = 503;
+    std::string_view error;
+    std::string explanation;
+    std::optional<std::chrono::seconds> retry_after = {};
+  };
+  Refusal refusal_;
+  std::optional<routing::StickyKey> cookie_key_;  // to be sent with the response
+  BackendStream* backend_ = nullptr;              // leased while attempt_ != none
   std::vector<const routing::ServerRuntime*> tried_;
   // The body so far, for a server that isn't connected yet and for another attempt: whole while
   // body_at_hand_, at most limits.retry_body_bytes of it once it has been forwarded.
@@ -154,7 +170,7 @@ class Exchange final : public RequestHandler, private ResponseHandler, private W
   ResponseState response_state_ = ResponseState::waiting;
   AttemptState attempt_ = AttemptState::none;
   bool request_forwarded_ = false;  // the request's end has gone to the backend stream
-  bool ticket_taken_ = false;
+  bool chosen_before_ = false;
   bool continue_sent_ = false;  // 100 has been passed on
   bool body_at_hand_ = true;
   bool held_forwarded_ = false;  // held_body_ has gone to this attempt's stream

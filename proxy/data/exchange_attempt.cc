@@ -17,25 +17,56 @@ const routing::SnapshotServer& Exchange::server() const {
 }
 
 // Chooses by the revision that is in force now, whatever an earlier attempt was made by.
-bool Exchange::choose() {
-  if (!std::exchange(ticket_taken_, true)) {
-    choice_ = worker_.picker().pick(*snapshot_->snapshot, route_);
-    return choice_.server.has_value();
-  }
+bool Exchange::choose(bool busy) {
+  refusal_ = {503, "destination_unavailable",
+              "No server of the chosen backend takes requests now."};
   const AdoptedSnapshotPtr current = worker_.snapshot();
-  const auto match = match_in(*current);
+  const routing::Snapshot& snapshot = *current->snapshot;
+  const auto match = chosen_before_ ? match_in(*current) : std::optional(route_);
   if (!match) return false;
-  if (head_.asks_for_tunnel() && !allows_tunnel(current->snapshot->config->routes[*match])) {
+  const conf::Route& config = snapshot.config->routes[*match];
+  if (chosen_before_ && head_.asks_for_tunnel() && !allows_tunnel(config)) return false;
+  const routing::SnapshotRoute& route = snapshot.routes[*match];
+  if (route.maintenance) {
+    refusal_ = {503, "destination_unavailable", "This route is under maintenance.",
+                route.maintenance->retry_after};
     return false;
   }
-  const std::string backend = snapshot_->snapshot->backends[choice_.backend].name;
-  const routing::Choice next =
-      worker_.picker().pick_again(*current->snapshot, *match, backend, tried_);
-  if (!next.server) return false;
-  snapshot_ = current;
-  route_ = *match;
-  choice_ = next;
-  return true;
+  const StickyKeys* keys = config.sticky ? worker_.sticky_keys(config.sticky->key_file) : nullptr;
+  RequestWish asked = read_wish(config, route, head_, client_.client(), keys, began_wall_);
+  if (asked.refusal) {
+    refusal_ = {400, "http_request_error", std::move(*asked.refusal)};
+    return false;
+  }
+  asked.wish.now = worker_.loop().now();
+  asked.wish.same_backend_only = busy;
+  if (!std::exchange(chosen_before_, true)) {
+    choice_ = worker_.picker().pick(snapshot, *match, asked.wish);
+    if (asked.cookie_refused) worker_.count(Count::sticky_cookies_refused);
+  } else {
+    const std::string backend = snapshot_->snapshot->backends[choice_.backend].name;
+    const routing::Choice next =
+        worker_.picker().pick_again(snapshot, *match, backend, choice_.by, tried_, asked.wish);
+    if (!next.server) return false;
+    snapshot_ = current;
+    route_ = *match;
+    choice_ = next;
+  }
+  decide_cookie(asked);
+  return choice_.server.has_value();
+}
+
+// A new client gets a key of the backend that it was given, so that it comes back there; one that
+// it got in an earlier attempt stays if it is as good now.
+void Exchange::decide_cookie(const RequestWish& asked) {
+  const routing::SnapshotRoute& route = snapshot_->snapshot->routes[route_];
+  if (asked.renew_cookie) {
+    cookie_key_ = asked.wish.key;
+  } else if (!asked.wants_cookie || choice_.by == routing::ChosenBy::fallback) {
+    cookie_key_.reset();
+  } else if (!cookie_key_ || route.keys->share_of(*cookie_key_) != choice_.share) {
+    cookie_key_ = route.keys->key_in(choice_.share, worker_.random());
+  }
 }
 
 // A stream to the chosen server or, while its connections are all taken, to another of its
@@ -52,7 +83,7 @@ BackendPool::Lease Exchange::lease_stream() {
     tried_.push_back(server().runtime.get());
     lease = snapshot_->pools[choice_.backend][*choice_.server]->lease(*this, wish);
     full += lease.full ? 1 : 0;
-  } while (lease.full && full < kFullServersMax && choose());
+  } while (lease.full && full < kFullServersMax && choose(true));
   // Those that were full have not been asked.
   const auto end_of_full = tried_.end() - (lease.full ? 0 : 1);
   tried_.erase(end_of_full - static_cast<std::ptrdiff_t>(full), end_of_full);
@@ -106,7 +137,7 @@ void Exchange::on_turn() {
   last_activity_ = worker_.loop().now();
   if (worker_.snapshot() != snapshot_ || !server().takes_new_work()) {
     if (!choose()) {
-      answer(503, "destination_unavailable", "No server of the chosen backend takes requests now.");
+      answer_refusal();
       return;
     }
   }

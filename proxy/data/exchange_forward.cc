@@ -102,6 +102,15 @@ void Exchange::on_response_head(http::ResponseHead& head) {
     if (!tunnel_open_) request_state_ = RequestState::complete;
   }
   rearm_timer();
+  if (cookie_key_) {
+    const conf::Route& route = snapshot_->snapshot->config->routes[route_];
+    // Gone only if a reload took the file away since the choice.
+    if (const StickyKeys* keys = worker_.sticky_keys(route.sticky->key_file)) {
+      const std::string cookie = keys->seal(route.name, *cookie_key_, worker_.loop().wall_now());
+      head.fields.append("Set-Cookie", set_cookie(route, cookie, client_.client().is_tls));
+      worker_.count(admin::Count::sticky_cookies_issued);
+    }
+  }
   client_.send_head(head, ClientStream::Author::server);
 }
 

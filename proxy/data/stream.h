@@ -37,6 +37,7 @@ struct ClientInfo {
   const tls::Session* tls = nullptr;
   const tls::ServerContext* tls_context = nullptr;
   std::uint64_t stream_buffer_bytes = 128 * 1024;  // high watermark in each direction
+  std::string_view health_path;                    // that is answered here; empty: none
   int fd = -1;                                     // for asking the kernel who the peer is
 };
 

@@ -39,6 +39,7 @@ Worker::Worker(std::size_t index, Reactor& reactor, std::shared_ptr<AccessLog> a
       observer_(observer),
       make_pool_(std::move(make)),
       picker_(index),
+      random_(random_bits()),
       request_id_prefix_(random_bits()) {
 }
 
@@ -79,6 +80,12 @@ void Worker::adopt(std::shared_ptr<const routing::Snapshot> snapshot,
   adopted->snapshot = std::move(snapshot);
   adopted_ = std::move(adopted);
   observer_.on_adopted(index_, epoch);
+}
+
+const StickyKeys* Worker::sticky_keys(const std::string& key_file) const {
+  if (!sticky_keys_) return nullptr;
+  const auto found = sticky_keys_->find(key_file);
+  return found == sticky_keys_->end() ? nullptr : found->second.get();
 }
 
 void Worker::close_pools() {

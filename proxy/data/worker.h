@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <random>
 #include <string>
 #include <unordered_map>
 
@@ -17,6 +18,7 @@
 #include "proxy/data/adopted_snapshot.h"
 #include "proxy/data/backend_pool.h"
 #include "proxy/data/reactor.h"
+#include "proxy/data/sticky_cookie.h"
 #include "proxy/data/stream.h"
 #include "routing/picker.h"
 
@@ -53,6 +55,11 @@ class Worker final : private Service {
   }
   // Client connections of this worker's listeners are served by forwarding.
   Service& service() { return *this; }
+  // What the health paths of listeners answer, besides while draining.
+  void set_ready(bool ready) { ready_ = ready; }
+  void use_sticky_keys(std::shared_ptr<const StickyKeyRing> keys) {
+    sticky_keys_ = std::move(keys);
+  }
   // Lets go of all servers: idle connections end, and the others with their exchanges.
   void close_pools();
 
@@ -66,6 +73,10 @@ class Worker final : private Service {
   // Its views are good until the next call.
   http::ForwardContext forward_context(const http::RequestHead& head, const ClientInfo& client,
                                        const Address& server, std::string_view request_id);
+  // Of that file; null: there are none (yet).
+  const StickyKeys* sticky_keys(const std::string& key_file) const;
+  std::uint64_t random() { return random_(); }
+  bool ready() const { return ready_ && !reactor_.draining(); }
   void report_connect_failed(const AdoptedSnapshot& adopted, const routing::Choice& choice);
   void count(admin::Count what) { reactor_.counters().add(what); }
   void finish_exchange(const AccessRecord& record);
@@ -94,7 +105,10 @@ class Worker final : private Service {
   Pool pool_for(const routing::SnapshotServer& server,
                 const std::shared_ptr<const ServerSettings>& settings);
 
-  Pools pools_;              // by server, of the adopted snapshot
+  Pools pools_;  // by server, of the adopted snapshot
+  std::shared_ptr<const StickyKeyRing> sticky_keys_;
+  std::mt19937_64 random_;
+  bool ready_ = false;
   std::string server_text_;  // of forward_context()
   std::uint64_t request_id_prefix_;
   std::uint64_t request_id_next_ = 0;

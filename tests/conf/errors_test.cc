@@ -88,7 +88,7 @@ TEST(ConfigErrors, MissingKeysAreNamedWhereTheirTableStands) {
        "IPv4 addresses, `[::]:PORT` all IPv6 ones, `unix:/PATH` a Unix socket"},
       {before_sound("[backends.a]\n"),
        "f:1:11: the key backends.a.servers is missing: where the backend's servers listen, "
-       "IP:PORT or unix:/PATH; a table gives them names"},
+       "IP:PORT or unix:/PATH; a table gives them names, and may give them weights"},
       {with_route(""),
        "f:7:9: the key routes.app.split is missing: the weight of each backend: not negative, any "
        "sum, at most six digits behind the point"},

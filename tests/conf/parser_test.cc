@@ -87,6 +87,12 @@ TEST(Parser, TheFullExampleIsReadAsItSays) {
   EXPECT_EQ(config.backends[1].health->settle_interval, milliseconds(500));
   EXPECT_EQ(config.backends[1].health->host, "green.internal:9002");
   EXPECT_FALSE(config.backends[3].health);
+  EXPECT_EQ(config.backends[3].servers[0].weight, *Decimal::parse("2"));
+  EXPECT_EQ(config.backends[3].slow_start, seconds(30));
+  EXPECT_EQ(config.listeners[2].health_path, "/sluice-health");
+  EXPECT_EQ(config.routes[0].sticky->by.size(), 2u);
+  EXPECT_EQ(config.routes[0].split[1].state, ShareState::sticky_only);
+  EXPECT_EQ(config.routes[0].fallback, "legacy");
   ASSERT_EQ(config.routes.size(), 4u);
   EXPECT_TRUE(config.routes[2].allow_connect);
   EXPECT_TRUE(config.routes[2].upgrades.empty());

@@ -1,6 +1,6 @@
 // The ledger reader on any bytes. An input that begins with `b` is taken as bodies, one a line,
-// each in a record with the right checksum, so that the fuzzer gets behind the checksums; any
-// other input is a ledger file as it is.
+// each in a record with the right checksum, so that the fuzzer gets behind the checksums; one that
+// begins with `p` as the text of a partition. Any other input is a ledger file as it is.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -11,6 +11,7 @@
 #include "proxy/base/check.h"
 #include "proxy/base/crc32c.h"
 #include "routing/ledger.h"
+#include "routing/partition.h"
 #include "routing/state.h"
 
 namespace {
@@ -67,12 +68,41 @@ void check_file(std::string_view file) {
   SLUICE_CHECK(good->revisions == contents->revisions);
 }
 
+// What is taken is in its one form, gives every key an owner, and can be rebalanced.
+void check_partition(std::string_view text) {
+  const auto partition = Partition::parse(text);
+  if (!partition) {
+    SLUICE_CHECK(!partition.error().empty());
+    return;
+  }
+  SLUICE_CHECK(partition->to_string() == text);
+  if (partition->empty()) return;
+  std::uint64_t points = 0;
+  Split split;
+  for (const std::string& backend : partition->backends()) {
+    points += partition->points_of(backend);
+    split.push_back({backend, Decimal{1 + split.size(), 0}});
+  }
+  SLUICE_CHECK(points == Partition::kPoints);
+  if (why_unfit(split)) return;
+  const Partition next = partition->rebalance(split);
+  const std::vector<std::uint64_t> wanted = points_for(split);
+  for (std::size_t i = 0; i < split.size(); ++i) {
+    SLUICE_CHECK(next.points_of(split[i].backend) == wanted[i]);
+  }
+  SLUICE_CHECK(next.rebalance(split) == next);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view input(reinterpret_cast<const char*>(data), size);
+  if (input.starts_with('p')) {
+    check_partition(input.substr(1));
+    return 0;
+  }
   check_file(input.starts_with('b') ? with_checksums(input.substr(1)) : std::string(input));
   return 0;
 }

@@ -109,11 +109,13 @@ TEST_F(PickerTest, ABackendWithoutServersHasNone) {
 TEST_F(PickerTest, PicksAgainWithinTheSameBackendWithoutCounting) {
   shift("50", "50");
   for (int i = 0; i < 4; ++i) {
-    const Choice choice = picker.pick_again(*snapshot, 0, "blue", {&runtime(0, 0)});
+    const Choice choice =
+        picker.pick_again(*snapshot, 0, "blue", ChosenBy::ticket, {&runtime(0, 0)});
     EXPECT_EQ(server(choice), "b2");
     EXPECT_EQ(choice.share, 0u);
   }
-  EXPECT_EQ(server(picker.pick_again(*snapshot, 0, "blue", {&runtime(0, 0), &runtime(0, 1)})),
+  EXPECT_EQ(server(picker.pick_again(*snapshot, 0, "blue", ChosenBy::ticket,
+                                     {&runtime(0, 0), &runtime(0, 1)})),
             "none");
   EXPECT_EQ(snapshot->routes[0].runtime->tickets_taken(), 0u);
   EXPECT_EQ(snapshot->routes[0].runtime->total(0), 0u);
@@ -121,11 +123,11 @@ TEST_F(PickerTest, PicksAgainWithinTheSameBackendWithoutCounting) {
 
 TEST_F(PickerTest, PicksAgainByANewTicketOnceTheBackendHasNoWeight) {
   shift("0", "100");
-  const Choice choice = picker.pick_again(*snapshot, 0, "blue", {&runtime(0, 0)});
+  const Choice choice = picker.pick_again(*snapshot, 0, "blue", ChosenBy::ticket, {&runtime(0, 0)});
   EXPECT_EQ(server(choice), "g1");
   EXPECT_EQ(snapshot->routes[0].runtime->tickets_taken(), 1u);
   EXPECT_EQ(snapshot->routes[0].runtime->total(1), 1u);
-  EXPECT_EQ(server(picker.pick_again(*snapshot, 0, "gone", {})), "g1");
+  EXPECT_EQ(server(picker.pick_again(*snapshot, 0, "gone", ChosenBy::ticket, {})), "g1");
 }
 
 // In force on adoption: whatever was tried, no weight means no choice (guarantee G1).
@@ -135,9 +137,10 @@ TEST_F(PickerTest, NeverChoosesABackendWithoutWeight) {
     const bool blue = random() % 2 == 0;
     shift(blue ? "1" : "0", blue ? "0" : "1");
     for (int i = 0; i < 5; ++i) {
-      const Choice choice =
-          random() % 2 == 0 ? picker.pick(*snapshot, 0)
-                            : picker.pick_again(*snapshot, 0, random() % 2 ? "blue" : "green", {});
+      const Choice choice = random() % 2 == 0
+                                ? picker.pick(*snapshot, 0)
+                                : picker.pick_again(*snapshot, 0, random() % 2 ? "blue" : "green",
+                                                    ChosenBy::ticket, {});
       ASSERT_EQ(choice.backend, blue ? 0u : 1u);
     }
   }
@@ -147,7 +150,7 @@ using PickerDeathTest = PickerTest;
 
 TEST_F(PickerDeathTest, ASnapshotMustBeAdoptedFirst) {
   Picker fresh(0);
-  EXPECT_DEATH(fresh.pick(*snapshot, 0), "next_.size");
+  EXPECT_DEATH(fresh.pick(*snapshot, 0), "turns_.size");
 }
 
 }  // namespace

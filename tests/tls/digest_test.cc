@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <cstdio>
 #include <set>
+#include <span>
 #include <string>
 
 namespace sluice::tls {
@@ -42,6 +45,31 @@ TEST(Digest, RandomBytesAreAsManyAsAskedForAndNeverTheSame) {
   EXPECT_EQ(random_base64(16).size(), 24u);
   std::set<std::string> seen;
   for (int i = 0; i < 100; ++i) EXPECT_TRUE(seen.insert(random_base64(16)).second);
+}
+
+std::string hex(std::span<const std::uint8_t> bytes) {
+  std::string text;
+  for (const std::uint8_t byte : bytes) {
+    char digits[3];
+    std::snprintf(digits, sizeof digits, "%02x", byte);
+    text += digits;
+  }
+  return text;
+}
+
+TEST(Digest, Sha256IsTheStandardsOwn) {
+  EXPECT_EQ(hex(sha256("abc")), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+// RFC 4231 §4.3.
+TEST(Digest, HmacIsTheStandardsOwn) {
+  EXPECT_EQ(hex(hmac_sha256("Jefe", "what do ya want for nothing?")),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+}
+
+TEST(Digest, EqualIsEqual) {
+  EXPECT_TRUE(equal_in_constant_time(sha256("a"), sha256("a")));
+  EXPECT_FALSE(equal_in_constant_time(sha256("a"), sha256("b")));
 }
 
 }  // namespace
