@@ -14,6 +14,15 @@
 namespace sluice::tls {
 namespace {
 
+std::expected<void, std::string> show(SSL_CTX* context, const ClientOptions& options) {
+  auto chain = parse_certificates(options.certificate_pem, "client certificate", kChainLengthMax);
+  if (!chain) return std::unexpected(std::move(chain.error()));
+  auto key = parse_private_key(options.key_pem);
+  if (!key) return std::unexpected(std::move(key.error()));
+  if (auto pair = check_pair(*chain, *key); !pair) return pair;
+  return use_identity(context, *chain, *key);
+}
+
 // What keeps `ssl` from speaking to `server_name`, if anything.
 std::string expect_name(SSL* ssl, const std::string& server_name, bool insecure) {
   if (server_name.empty()) return insecure ? "" : "no server name to check the certificate against";
@@ -51,6 +60,10 @@ std::expected<std::shared_ptr<const ClientContext>, std::string> ClientContext::
     auto anchors = trust(handle, options.trust_anchors_pem, "trust anchors");
     if (!anchors) return std::unexpected(std::move(anchors.error()));
     SSL_CTX_set_verify(handle, SSL_VERIFY_PEER, nullptr);
+  }
+  if (!options.certificate_pem.empty() || !options.key_pem.empty()) {
+    if (auto shown = show(handle, options); !shown)
+      return std::unexpected(std::move(shown.error()));
   }
   const auto alpn = encode_alpn(options.alpn);
   if (!alpn) return std::unexpected(alpn.error());

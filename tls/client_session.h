@@ -21,6 +21,9 @@ struct ClientOptions {
   bool insecure = false;
   Versions versions = Versions::tls13;
   std::vector<std::string> alpn;  // in order of preference
+  // Shown to a server that asks for one; both empty: none is. Chain, leaf first; PKCS#8, EC or RSA.
+  std::string certificate_pem;
+  std::string key_pem;
 
   bool operator==(const ClientOptions&) const = default;
 };

@@ -11,7 +11,6 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
-#include <span>
 #include <string_view>
 #include <utility>
 
@@ -103,22 +102,6 @@ std::array<std::uint8_t, SHA256_DIGEST_LENGTH> binding(const ServerOptions& opti
   SHA256_Update(&hash, options.name.data(), options.name.size());
   SHA256_Final(digest.data(), &hash);
   return digest;
-}
-
-std::expected<void, std::string> use_identity(SSL_CTX* context,
-                                              const std::vector<Certificate>& chain,
-                                              const PrivateKey& key) {
-  if (SSL_CTX_use_certificate(context, chain.front().get()) != 1) {
-    return std::unexpected(
-        fmt::format("certificate: the leaf can't be used for TLS ({})", take_error()));
-  }
-  for (const Certificate& issuer : std::span(chain).subspan(1)) {
-    SLUICE_CHECK(SSL_CTX_add1_chain_cert(context, issuer.get()) == 1);
-  }
-  if (SSL_CTX_use_PrivateKey(context, key.get()) != 1) {
-    return std::unexpected(fmt::format("key: can't be used for TLS ({})", take_error()));
-  }
-  return {};
 }
 
 // Asks clients for a certificate where there is somebody to have signed it.

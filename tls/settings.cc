@@ -6,6 +6,7 @@
 #include <openssl/x509.h>
 
 #include <array>
+#include <span>
 
 #include "proxy/base/check.h"
 #include "tls/errors.h"
@@ -74,6 +75,22 @@ std::expected<std::string, std::string> encode_alpn(const std::vector<std::strin
     encoded.append(name);
   }
   return encoded;
+}
+
+std::expected<void, std::string> use_identity(SSL_CTX* context,
+                                              const std::vector<Certificate>& chain,
+                                              const PrivateKey& key) {
+  if (SSL_CTX_use_certificate(context, chain.front().get()) != 1) {
+    return std::unexpected(
+        fmt::format("certificate: the leaf can't be used for TLS ({})", take_error()));
+  }
+  for (const Certificate& issuer : std::span(chain).subspan(1)) {
+    SLUICE_CHECK(SSL_CTX_add1_chain_cert(context, issuer.get()) == 1);
+  }
+  if (SSL_CTX_use_PrivateKey(context, key.get()) != 1) {
+    return std::unexpected(fmt::format("key: can't be used for TLS ({})", take_error()));
+  }
+  return {};
 }
 
 }  // namespace sluice::tls

@@ -23,4 +23,9 @@ std::expected<std::vector<Certificate>, std::string> trust(SSL_CTX* context,
 // The names as RFC 7301 section 3.1 wants them, or the error for the operator.
 std::expected<std::string, std::string> encode_alpn(const std::vector<std::string>& names);
 
+// Who we are to the other side. `chain` is not empty and belongs to `key` (check_pair()).
+std::expected<void, std::string> use_identity(SSL_CTX* context,
+                                              const std::vector<Certificate>& chain,
+                                              const PrivateKey& key);
+
 }  // namespace sluice::tls

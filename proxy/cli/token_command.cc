@@ -100,10 +100,6 @@ TokenCommand::TokenCommand(CLI::App& app)
   hash_ = token_->add_subcommand("hash", "Read a token from standard input, print its sha256");
 }
 
-bool TokenCommand::parsed() const {
-  return token_->parsed();
-}
-
 int TokenCommand::run(const std::string& config_path) {
   if (create_->parsed()) return create();
   if (hash_->parsed()) return hash();

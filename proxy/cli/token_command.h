@@ -11,12 +11,12 @@ class App;
 
 namespace sluice::proxy {
 
-// Owned by main(), which asks parsed() after the command line was read, and then runs it.
+// Owned by the command line, which runs it where it was chosen.
 class TokenCommand {
  public:
   explicit TokenCommand(CLI::App& app);
 
-  bool parsed() const;
+  CLI::App& command() { return *token_; }
   // The exit status. `config_path`: names the tokens file where --file doesn't.
   int run(const std::string& config_path);
 

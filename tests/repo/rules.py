@@ -25,6 +25,8 @@ MAY_SEE = {
     "proxy/cli": {"proxy/cli", "proxy/io", "tls", "admin", "conf", "proxy/base"},
     "proxy/demo": {"proxy/demo", "proxy/control", "proxy/data", "proxy/io", "proxy/http", "tls",
                    "admin", "conf", "proxy/base"},
+    "proxy/cli": {"proxy/cli", "proxy/demo", "proxy/control", "proxy/io", "proxy/http", "proxy/h2", "tls",
+                  "routing", "admin", "conf", "proxy/base"},
 }
 # Headers of the operating system that move bytes: only proxy/ has a use for them.
 IO_HEADERS = re.compile(r'#include <(sys/socket|sys/epoll|liburing|netinet/|netdb|poll)')

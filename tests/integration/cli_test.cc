@@ -1,0 +1,181 @@
+// The real binary as a client of the real binary, over every kind of connection.
+#include "tests/integration/cli_test.h"
+
+namespace sluice::integration {
+namespace {
+
+using testing::HasSubstr;
+
+class CliTest : public CliTestBase {
+ protected:
+  json weights() { return admin_json("/weights/app")["weights"]; }
+};
+
+TEST_F(CliTest, ShowsWeightsServersAndStatus) {
+  start({.split = "{ blue = 90, green = 10 }"});
+  Said said = sluice({"weights"});
+  EXPECT_EQ(said.code, 0) << said.err;
+  EXPECT_THAT(said.out, HasSubstr("app    blue     90"));
+  said = sluice({"weights", "app", "--json"});
+  EXPECT_EQ(json::parse(said.out)["weights"], json::parse(R"({"blue": 90, "green": 10})"));
+  said = sluice({"servers", "blue"});
+  EXPECT_EQ(said.code, 0) << said.err;
+  EXPECT_THAT(said.out, HasSubstr(blue_.address()));
+  EXPECT_THAT(said.out, testing::Not(HasSubstr(green_.address())));
+  said = sluice({"status"});
+  EXPECT_EQ(said.code, 0) << said.out << said.err;
+  EXPECT_THAT(said.out, HasSubstr("2 of 2 servers take new work"));
+  EXPECT_THAT(said.out, testing::Not(HasSubstr("\x1b"))) << "no terminal, no colours";
+}
+
+TEST_F(CliTest, StatusIsNotWellWhereAServerIsDown) {
+  start({.split = "{ blue = 1, green = 1 }"});
+  green_.stop();
+  for (int i = 0; i < 4; ++i) get("/");
+  ASSERT_TRUE(wait_for_status("green", "one", "down"));
+  Said said = sluice({"status"});
+  EXPECT_EQ(said.code, 1);
+  EXPECT_THAT(said.out, HasSubstr("Server green/one is down"));
+  EXPECT_THAT(said.out, HasSubstr("Route app sends to green"));
+  said = sluice({"status", "--json"});
+  EXPECT_EQ(said.code, 1);
+  EXPECT_EQ(json::parse(said.out)["healthy"], false);
+}
+
+TEST_F(CliTest, ShiftsAndSwitches) {
+  start();
+  Said said = sluice({"shift", "app", "blue=90", "green=10", "--author", "ci", "--reason", "try"});
+  EXPECT_EQ(said.code, 0) << said.err;
+  EXPECT_THAT(said.out, HasSubstr("app: blue=90 green=10, revision "));
+  EXPECT_EQ(weights(), json::parse(R"({"blue": 90, "green": 10})"));
+  EXPECT_EQ(sluice({"shift", "app:blue=0.5,green=99.5"}).code, 0);
+  EXPECT_EQ(weights(), json::parse(R"({"blue": 0.5, "green": 99.5})"));
+  EXPECT_EQ(sluice({"shift", "app", "green=25", "--part"}).code, 0);
+  EXPECT_EQ(weights(), json::parse(R"({"blue": 0.5, "green": 25})"));
+  EXPECT_EQ(sluice({"switch", "app", "green"}).code, 0);
+  EXPECT_EQ(weights()["blue"], 0);
+  said = sluice({"switch", "app", "green", "--json"});
+  EXPECT_EQ(json::parse(said.out)["changed"], false);
+  EXPECT_NE(sluice_->wait_for_error_text("\"author\": \"ci\""), std::string::npos);
+}
+
+TEST_F(CliTest, G7AStaleIfMatchIsRefused) {
+  start();
+  const int revision = admin_json("/weights/app")["revision"];
+  const std::string match = std::to_string(revision);
+  EXPECT_EQ(sluice({"shift", "app", "blue=1", "green=1", "--if-match", match}).code, 0);
+  Said said = sluice({"shift", "app", "blue=2", "green=1", "--if-match", match});
+  EXPECT_EQ(said.code, 1);
+  EXPECT_THAT(said.err, HasSubstr("(stale, 412)"));
+  EXPECT_EQ(weights()["blue"], 1);
+}
+
+TEST_F(CliTest, DrainsAndResumes) {
+  start();
+  Said said = sluice({"drain", "green/one", "--wait", "30s"});
+  EXPECT_EQ(said.code, 0) << said.err;
+  EXPECT_THAT(said.out, HasSubstr("green/one: drained, safe to stop, revision "));
+  EXPECT_EQ(backend_server("green", "one")["draining"], true);
+  said = sluice({"resume", "green", green_.address(), "--wait"});
+  EXPECT_EQ(said.code, 0) << said.err;
+  EXPECT_THAT(said.out, HasSubstr("green/one: takes new work"));
+}
+
+TEST_F(CliTest, AWaitThatLapsesIsExitStatus4) {
+  start();
+  auto held = connect();
+  ASSERT_TRUE(held->send("GET /hold HTTP/1.1\r\nHost: a\r\n\r\n"));
+  ASSERT_TRUE(blue_.wait_for_held(1));
+  Said said = sluice({"drain", "blue/one", "--wait=100ms"});
+  EXPECT_EQ(said.code, 4) << said.out;
+  EXPECT_THAT(said.err, HasSubstr("(wait_lapsed, 504)"));
+  said = sluice({"drain", "blue/one", "--wait=30s", "--timeout=200ms"});
+  EXPECT_EQ(said.code, 4) << said.out;
+  EXPECT_THAT(said.err, HasSubstr("no answer came in time"));
+  EXPECT_THAT(said.err, HasSubstr("is not known"));
+}
+
+TEST_F(CliTest, RefusalsAreExitStatus1AndPassTheProblemOn) {
+  start();
+  Said said = sluice({"shift", "app", "blue=1"});
+  EXPECT_EQ(said.code, 1);
+  EXPECT_THAT(said.err, testing::StartsWith("sluice: "));
+  EXPECT_THAT(said.err, HasSubstr("(bad_split, 422)"));
+  EXPECT_EQ(said.out, "");
+  said = sluice({"weights", "apq", "--json"});
+  EXPECT_EQ(said.code, 1);
+  EXPECT_EQ(json::parse(said.out)["code"], "unknown_route");
+  EXPECT_THAT(said.err, HasSubstr("did you mean"));
+}
+
+TEST_F(CliTest, WrongCommandLinesAreExitStatus2AndCallNobody) {
+  start();
+  const std::vector<std::vector<std::string>> wrong = {
+      {},
+      {"statsu"},
+      {"shift"},
+      {"shift", "app"},
+      {"shift", "app", "blue=-1", "green=1"},
+      {"shift", "app", "blue=90", "green=ten"},
+      {"shift", "app", "blue=90", "--timeout", "soon"},
+      {"shift", "app", "blue=90", "--if-match", "new"},
+      {"shift", "app", "blue=90", "--if-match", "app=1"},
+      {"shift", "app:blue=1", "api:blue=1", "--if-match", "1"},
+      {"shift", "app:blue=1", "api:blue=1", "--part"},
+      {"shift", "app", "blue=90", "--on-lapse", "explode"},
+      {"shift", "app", "blue=90", "--idempotency-key", "a b"},
+      {"drain"},
+      {"drain", "blue/"},
+      {"weights", "--admin", "gopher://x"},
+      {"weights", "--token-file", "/nonexistent"},
+      {"weights", "--admin", "https://localhost:1", "--ca-file", "/nonexistent"},
+      {"weights", "--client-cert", "/nonexistent"},
+      {"weights", "-c", "/nonexistent.toml"},
+  };
+  for (const auto& words : wrong) {
+    Said said = sluice(words, /*with_admin=*/std::ranges::find(words, "-c") == words.end());
+    EXPECT_EQ(said.code, 2) << testing::PrintToString(words) << said.err;
+    EXPECT_EQ(said.out, "") << testing::PrintToString(words);
+    EXPECT_NE(said.err, "") << testing::PrintToString(words);
+  }
+  EXPECT_EQ(admin_json("/weights/app")["revision"], 1);
+}
+
+TEST_F(CliTest, FindsTheAdminApiByFlagEnvironmentAndFile) {
+  start();
+  const std::string socket = "unix:" + directory_->file("admin.sock");
+  EXPECT_EQ(run_sluice({"weights", "--admin", socket}, {}).code, 0);
+  EXPECT_EQ(run_sluice({"weights"}, {{"SLUICE_ADMIN", socket}}).code, 0);
+  // The file has a Unix socket beside a port that the system chose.
+  EXPECT_EQ(run_sluice({"weights", "-c", sluice_->config_file()}, {}).code, 0);
+  EXPECT_EQ(run_sluice({"weights", "--admin", socket}, {{"SLUICE_ADMIN", "127.0.0.1:1"}}).code, 0);
+  Said said = run_sluice({"weights"}, {{"SLUICE_ADMIN", "unix:/nonexistent.sock"}});
+  EXPECT_EQ(said.code, 3);
+  EXPECT_THAT(said.err, HasSubstr("unix:/nonexistent.sock ($SLUICE_ADMIN): No such file"));
+}
+
+TEST_F(CliTest, ATokenNeverCrossesANetworkInClear) {
+  Said said = run_sluice({"weights", "--admin", "http://192.0.2.1:9901"},
+                         {{"SLUICE_TOKEN", "secret-secret"}});
+  EXPECT_EQ(said.code, 2);
+  EXPECT_THAT(said.err, HasSubstr("in clear"));
+  EXPECT_THAT(said.err, testing::Not(HasSubstr("secret-secret")));
+}
+
+TEST_F(CliTest, NobodyThereIsExitStatus3) {
+  harness::Fd taken = harness::bind_loopback(0);
+  Said said = run_sluice(
+      {"status", "--admin", "127.0.0.1:" + std::to_string(harness::local_port(taken.get()))}, {});
+  EXPECT_EQ(said.code, 3);
+  EXPECT_THAT(said.err, HasSubstr("(--admin): Connection refused"));
+}
+
+TEST_F(CliTest, OutputThatCannotBeWrittenIsNotDone) {
+  start();
+  const Said said = shell("\"$SLUICE\" weights > /dev/full");
+  EXPECT_EQ(said.code, 5);
+  EXPECT_THAT(said.err, HasSubstr("the output can't be written: No space left"));
+}
+
+}  // namespace
+}  // namespace sluice::integration
