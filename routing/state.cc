@@ -88,12 +88,34 @@ Revision State::next(RevisionKind kind, Origin origin, WallTime now) const {
 
 // --- What a revision does -----------------------------------------------------------------------
 
+namespace {
+
+// What comes back when a lease of this shift lapses: what there was before it or, where a lease
+// held for that as well, what was to come back of that one. A pipeline that shifts step by step and
+// dies leaves nothing behind that nobody kept.
+std::vector<RouteChange> under_lease(const State& state, const Revision& shift) {
+  std::vector<RouteChange> routes = shift.routes;
+  for (RouteChange& change : routes) {
+    const auto held = state.leases().find(state.lease_of(change.route));
+    if (held == state.leases().end()) continue;
+    const auto found = std::ranges::find(held->second.routes, change.route, &RouteChange::route);
+    if (found != held->second.routes.end()) change.before = found->before;
+  }
+  return routes;
+}
+
+}  // namespace
+
 void State::apply(const Revision& revision) {
   SLUICE_CHECK(revision.number > image_.revision);
+  // Which lease holds for a route is told by the revision that it leaves now.
+  std::vector<RouteChange> leased = under_lease(*this, revision);
   image_.revision = revision.number;
   apply_routes(revision);
   apply_servers(revision);
   apply_lease(revision);
+  if (const auto lease = image_.leases.find(revision.number); lease != image_.leases.end())
+    lease->second.routes = std::move(leased);
   if (revision.key) {
     image_.keys.push_back({*revision.key, revision.number});
     if (image_.keys.size() > kKeysMax) image_.keys.pop_front();

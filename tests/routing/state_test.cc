@@ -225,5 +225,27 @@ TEST_F(StateDeathTest, RevisionsOnlyGrow) {
   EXPECT_DEATH(state.apply(*plan), "revision.number > image_.revision");
 }
 
+// What a pipeline does that shifts step by step, and dies at the third.
+TEST_F(StateTest, ALeaseUponALeaseLapsesToWhatWasThereBeforeBoth) {
+  const auto shift = [&](const char* blue, const char* green, bool leased) {
+    const History history;
+    Transaction transaction{.routes = {put("app", {{"blue", blue}, {"green", green}})}};
+    if (leased) transaction.lease = LeaseWish{.ttl = std::chrono::seconds(60)};
+    apply(state.plan(transaction, {.config = config, .history = history}, {}, kNow));
+  };
+  shift("80", "20", false);
+  for (const char* green : {"30", "50", "70"}) shift("30", green, true);
+  EXPECT_EQ(state.leases().size(), 1u) << "each took the place of the one before";
+  const RevisionNumber lease = state.lease_of("app");
+  apply(state.plan_lease(RevisionKind::lapse_lease, lease, {}, {}, kNow));
+  EXPECT_EQ(state.route("app")->setting.split, blue_green("80", "20"));
+  // Kept in between, and only what came later goes back.
+  shift("30", "40", true);
+  apply(state.plan_lease(RevisionKind::confirm_lease, state.lease_of("app"), {}, {}, kNow));
+  shift("30", "90", true);
+  apply(state.plan_lease(RevisionKind::lapse_lease, state.lease_of("app"), {}, {}, kNow));
+  EXPECT_EQ(state.route("app")->setting.split, blue_green("30", "40"));
+}
+
 }  // namespace
 }  // namespace sluice::routing
