@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "admin/printable.h"
 #include "proxy/base/check.h"
 
 namespace sluice::admin {
@@ -14,10 +15,7 @@ Table::Table(std::vector<std::string> header) {
 void Table::add(std::vector<std::string> row) {
   SLUICE_CHECK(row.size() == rows_.front().size());
   for (std::string& cell : row) {
-    if (cell.empty()) cell = "-";
-    for (char& c : cell) {
-      if (c < 0x20 || c > 0x7e) c = '?';
-    }
+    cell = cell.empty() ? "-" : printable(cell);
   }
   rows_.push_back(std::move(row));
 }
@@ -25,13 +23,13 @@ void Table::add(std::vector<std::string> row) {
 std::string Table::finish() const {
   std::vector<std::size_t> widths(rows_.front().size(), 0);
   for (const auto& row : rows_) {
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], columns(row[i]));
   }
   std::string text;
   for (const auto& row : rows_) {
     for (std::size_t i = 0; i < row.size(); ++i) {
       text += row[i];
-      if (i + 1 < row.size()) text.append(widths[i] - row[i].size() + 2, ' ');
+      if (i + 1 < row.size()) text.append(widths[i] - columns(row[i]) + 2, ' ');
     }
     text += '\n';
   }

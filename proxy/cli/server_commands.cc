@@ -66,16 +66,17 @@ void add_add(CommandLine& line, CLI::App& servers) {
 }
 
 void add_weight(CommandLine& line, CLI::App& servers) {
-  struct Options : ServerChange {
+  struct Options : Change {
+    std::string server;
     std::string weight;
   };
   auto options = std::make_shared<Options>();
   CLI::App& command = line.add(servers, "weight", "Set a server's share within its backend");
-  command.add_option("SERVER", options->words, "BACKEND/SERVER")->required()->expected(1);
+  command.add_option("SERVER", options->server, "BACKEND/SERVER")->required();
   command.add_option("WEIGHT", options->weight, "The share")->required();
   add_change_options(command, options->change, Takes::if_match | Takes::dry_run);
   line.on_client(command, options->client, [options] {
-    const auto server = parse_server_words(options->words);
+    const auto server = parse_server_words({options->server});
     if (!server) return fail_usage(server.error());
     if (server->server.empty()) return fail_usage("A server is needed: BACKEND/SERVER");
     Query query;

@@ -123,6 +123,7 @@ std::string cell_text(const Json& value) {
   if (value.is_string()) return printable(value.get_ref<const std::string&>());
   if (value.is_null() || value.is_discarded()) return "-";
   if (value.is_boolean()) return value == true ? "yes" : "no";
+  if (value.is_structured() && value.empty()) return "-";
   std::string text;
   if (value.is_array()) {
     for (const Json& each : value) text += (text.empty() ? "" : ", ") + cell_text(each);
@@ -146,11 +147,19 @@ std::string describe(const Json& object) {
   const auto in_table = [](const Json& value) {
     return is_list_of_objects(value) || is_map_of_objects(value);
   };
+  // One level down: `{"effect": {"routes": [{…}], "backends": [{…}]}}`.
+  const auto has_tables = [&](const Json& value) {
+    return value.is_object() && !value.empty() && std::ranges::all_of(value, in_table);
+  };
   for (const auto& [name, value] : object.items()) {
-    if (!in_table(value)) width = std::max(width, words(name).size());
+    if (!in_table(value) && !has_tables(value)) width = std::max(width, words(name).size());
   }
   for (const auto& [name, value] : object.items()) {
-    if (in_table(value)) {
+    if (has_tables(value) && !is_map_of_objects(value)) {
+      for (const auto& [inner, list] : value.items())
+        tables += fmt::format("\n{}: {}\n{}", heading(printable(name)), heading(printable(inner)),
+                              table_text(list));
+    } else if (in_table(value)) {
       tables += fmt::format("\n{}\n{}", heading(printable(name)), table_text(value));
     } else {
       lines += fmt::format("{:<{}}  {}\n", words(name) + ':', width + 1, cell_text(value));

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "admin/printable.h"
 #include "proxy/base/clock.h"
 #include "proxy/base/decimal.h"
 
@@ -46,10 +47,7 @@ struct ServerWords {
 };
 std::expected<ServerWords, std::string> parse_server_words(const std::vector<std::string>& words);
 
-// What a terminal would obey, as `?`: control characters of ASCII and of Unicode (U+0080 to
-// U+009F), bytes that are no UTF-8, direction overrides. Line feeds and tabs stay where `lines` is
-// set.
-std::string printable(std::string_view text, bool lines = false);
+using admin::printable;
 
 // CLI11 takes the word behind an option with an optional value for that value, whatever it is.
 // `--wait` takes one only behind `=`, or where the next word is a duration: `--wait 30s` becomes

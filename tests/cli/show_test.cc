@@ -39,6 +39,19 @@ TEST(Show, AnObjectIsLinesAndTables) {
             "a     yes\n"
             "b     -\n");
   EXPECT_EQ(describe(json(R"({"list": [{"a": 1}]})")), "LIST\nA\n1\n");
+  EXPECT_EQ(describe(json(R"({"dry_run": true, "changes": [],
+                              "effect": {"routes": [{"route": "app", "moved_share": 0.1}],
+                                         "backends": [{"backend": "blue"}]}})")),
+            "dry run:  yes\n"
+            "changes:  -\n"
+            "\n"
+            "EFFECT: ROUTES\n"
+            "ROUTE  MOVED SHARE\n"
+            "app    0.1\n"
+            "\n"
+            "EFFECT: BACKENDS\n"
+            "BACKEND\n"
+            "blue\n");
   EXPECT_EQ(describe(json("{}")), "");
 }
 

@@ -107,7 +107,7 @@ TEST(Status, ShowsLeasesHistoryAndConflicts) {
   StatusAnswers answers = well();
   answers.leases = Json::parse(R"({"leases": [{"revision": 42, "routes": ["app"],
       "deadline": "2026-11-28T12:01:30.000000000Z", "on_lapse": "revert"}]})");
-  answers.history = Json::parse(R"({"revisions": [{"number": 42, "kind": "shift",
+  answers.history = Json::parse(R"({"revisions": [{"revision": 42, "kind": "shift",
       "time": "2026-11-28T11:00:00.000000000Z", "identity": "uid:0", "author": "ci",
       "reason": "release", "changes": [{"route": "app", "before": {"weights": {"blue": 1}},
       "after": {"weights": {"blue": 90, "green": 10}}}]}]})");

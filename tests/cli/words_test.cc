@@ -74,26 +74,6 @@ TEST(Words, AServerIsNamedWithItsBackend) {
   EXPECT_THAT(parsed({"a", "b", "c"}), HasSubstr("\"c\""));
 }
 
-TEST(Words, NothingThatATerminalObeysIsPrintable) {
-  EXPECT_EQ(printable("gr\xc3\xbc\xc3\x9f dich"), "gr\xc3\xbc\xc3\x9f dich");
-  EXPECT_EQ(printable("\x1b[31mred\x07\r\n\tx\x7f"), "?[31mred????x?");
-  EXPECT_EQ(printable("a\n\tb\x1b", true), "a\n\tb?");
-  EXPECT_EQ(printable("\xc2\x9b"
-                      "31m"),
-            "?31m")
-      << "CSI as one character";
-  EXPECT_EQ(printable("\xe2\x80\xae"
-                      "gpj.exe"),
-            "?gpj.exe")
-      << "right-to-left override";
-  EXPECT_EQ(printable("\x9b"
-                      "a"),
-            "\xef\xbf\xbd"
-            "a")
-      << "no UTF-8";
-  EXPECT_EQ(printable(std::string("a\0b", 3)), "a?b");
-}
-
 TEST(Words, WaitTakesTheNextWordOnlyIfItIsADuration) {
   EXPECT_THAT(with_optional_values({"drain", "--wait", "blue/web-1"}),
               ElementsAre("drain", "--wait=usual", "blue/web-1"));
