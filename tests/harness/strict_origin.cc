@@ -1,45 +1,30 @@
 #include "tests/harness/strict_origin.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <array>
-#include <condition_variable>
-#include <map>
-#include <mutex>
-#include <thread>
-#include <unordered_map>
+#include <utility>
 
-#include "proxy/base/check.h"
-#include "tests/harness/byte_stream.h"
 #include "tests/harness/origin_answers.h"
+#include "tests/harness/origin_loop.h"
 #include "tests/harness/pattern.h"
 #include "tests/harness/strict_parser.h"
 
 namespace sluice::harness {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 constexpr std::size_t kOutputHigh = 256 * 1024;  // generated ahead of the socket
 constexpr std::size_t kEchoMax = 64 * 1024 * 1024;
 constexpr std::size_t kViolationsMax = 100;
 
-struct Connection {
-  Connection(ByteStream socket, std::uint64_t number) : stream(std::move(socket)), id(number) {}
+struct Connection final : OriginLoop::Connection {
+  using OriginLoop::Connection::Connection;
 
-  ByteStream stream;
-  bool secured = false;
-  std::uint64_t id;
   std::uint64_t requests = 0;
   StrictParser parser{StrictParser::Kind::request};
-  std::string input;   // read, not yet parsed
-  std::string output;  // to be sent
-  std::uint32_t watching = EPOLLIN;
+  std::string input;  // read, not yet parsed
   bool peer_ended = false;
+  bool ends_by_reset = false;
 
   // The request being read or answered.
   bool in_request = false;    // its head has come
@@ -64,36 +49,42 @@ struct Connection {
 
 enum class Life { goes_on, over };
 
+Connection& mine(OriginLoop::Connection& connection) {
+  return static_cast<Connection&>(connection);
+}
+
 }  // namespace
 
-class StrictOrigin::Loop {
+class StrictOrigin::Loop final : public OriginLoop {
  public:
-  explicit Loop(Options options);
-  ~Loop();
+  explicit Loop(Options given)
+      : OriginLoop(given.port, given.tls, {"http/1.1"}), options(std::move(given)) {
+    begin();
+  }
+  ~Loop() override { end(); }
 
   const Options options;
-  std::uint16_t port() const { return port_; }
-  void set_running(bool wanted);
-  void release();
+  void release() { ask(release_asked_); }
 
-  // Everything below is guarded by it.
-  mutable std::mutex mutex;
-  mutable std::condition_variable changed;
-  bool running = false;
+  // Everything below is guarded by `mutex`.
   int health_status = 200;
-  Counts counts;
+  Counts counts;  // but for its connections
   std::vector<RecordedRequest> requests;
   std::vector<std::string> violations;
   bool dropped_once = false;
 
  private:
-  void run();
-  void wake() { SLUICE_CHECK(eventfd_write(wake_.get(), 1) == 0); }
-  void obey();
-  void open();
-  void shut();
-  void accept_all();
-  void on_event(int fd, std::uint32_t events);
+  // OriginLoop
+  std::unique_ptr<OriginLoop::Connection> make_connection(ByteStream stream,
+                                                          std::uint64_t id) override {
+    return std::make_unique<Connection>(std::move(stream), id);
+  }
+  bool on_ready(OriginLoop::Connection& connection, std::uint32_t events) override;
+  bool on_timer(OriginLoop::Connection& connection, std::int64_t) override;
+  void on_over(OriginLoop::Connection& connection) override;
+  void on_asked() override;
+  void on_stop() override;
+
   Life read_all(Connection& connection);
   Life advance(Connection& connection);
   Life parse(Connection& connection, bool& progress);
@@ -107,190 +98,82 @@ class StrictOrigin::Loop {
   Life flush(Connection& connection);
   Life answer_over(Connection& connection);
   void watch(Connection& connection, bool output);
-  void close(Connection& connection, bool reset);
   void record(Connection& connection);
-  void fire_timers();
-  int timeout_ms() const;
 
-  Fd epoll_;
-  Fd wake_;
-  Fd reservation_;  // bound for as long as we live, so that the port stays ours
-  Fd listener_;
-  std::uint16_t port_;
-  bssl::UniquePtr<SSL_CTX> tls_;  // null: plain
-  std::unordered_map<int, std::unique_ptr<Connection>> connections_;
-  std::multimap<Clock::time_point, std::pair<int, std::uint64_t>> timers_;
-  std::array<char, 64 * 1024> buffer_;
-  bool stopping_thread_ = false;  // guarded by mutex
-  bool wanted_running_ = true;    // guarded by mutex
-  bool release_asked_ = false;    // guarded by mutex
-  std::thread thread_;
+  bool release_asked_ = false;  // guarded by mutex
 };
 
-StrictOrigin::Loop::Loop(Options given)
-    : options(std::move(given)),
-      epoll_(epoll_create1(EPOLL_CLOEXEC)),
-      wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-      reservation_(bind_loopback(options.port)),
-      port_(local_port(reservation_.get())) {
-  if (options.tls) tls_ = server_context(*options.tls, {"http/1.1"});
-  epoll_event event{.events = EPOLLIN, .data = {.fd = wake_.get()}};
-  SLUICE_CHECK(epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_.get(), &event) == 0);
-  thread_ = std::thread([this] { run(); });
-  set_running(true);
-}
-
-StrictOrigin::Loop::~Loop() {
+void StrictOrigin::Loop::on_asked() {
   {
     std::lock_guard lock(mutex);
-    stopping_thread_ = true;
+    if (!std::exchange(release_asked_, false)) return;
   }
-  wake();
-  thread_.join();
-}
-
-void StrictOrigin::Loop::set_running(bool wanted) {
-  std::unique_lock lock(mutex);
-  wanted_running_ = wanted;
-  wake();
-  changed.wait(lock, [&] { return running == wanted; });
-}
-
-void StrictOrigin::Loop::release() {
-  std::lock_guard lock(mutex);
-  release_asked_ = true;
-  wake();
-}
-
-void StrictOrigin::Loop::run() {
-  std::array<epoll_event, 256> events;
-  while (true) {
-    int n = epoll_wait(epoll_.get(), events.data(), events.size(), timeout_ms());
-    for (int i = 0; i < n; ++i) {
-      if (events[i].data.fd != wake_.get()) on_event(events[i].data.fd, events[i].events);
+  std::vector<Connection*> held;
+  for (auto& [fd, each] : connections()) {
+    Connection& connection = mine(*each);
+    if (connection.held) held.push_back(&connection);
+    if (std::exchange(connection.stalled, false)) watch(connection, !connection.output.empty());
+  }
+  for (Connection* connection : held) {
+    connection->held = false;
+    connection->answer->hold_head = false;
+    connection->answer->hold_at.reset();
+    {
+      std::lock_guard lock(mutex);
+      --counts.held;
     }
-    fire_timers();
-    obey();
-    std::lock_guard lock(mutex);
-    if (stopping_thread_) break;
+    if (advance(*connection) == Life::over) drop(connection->stream.fd());
   }
-}
-
-int StrictOrigin::Loop::timeout_ms() const {
-  if (timers_.empty()) return -1;
-  auto left = std::chrono::ceil<milliseconds>(timers_.begin()->first - Clock::now()).count();
-  return static_cast<int>(std::max<decltype(left)>(left, 0));
-}
-
-// Does what other threads have asked for.
-void StrictOrigin::Loop::obey() {
-  eventfd_t ignored;
-  eventfd_read(wake_.get(), &ignored);
-  bool wanted;
-  bool let_go;
-  {
-    std::lock_guard lock(mutex);
-    wanted = wanted_running_;
-    let_go = std::exchange(release_asked_, false);
-  }
-  if (let_go) {
-    std::vector<Connection*> held;
-    for (auto& [fd, connection] : connections_) {
-      if (connection->held) held.push_back(connection.get());
-      if (std::exchange(connection->stalled, false))
-        watch(*connection, !connection->output.empty());
-    }
-    for (Connection* connection : held) {
-      connection->held = false;
-      connection->answer->hold_head = false;
-      connection->answer->hold_at.reset();
-      {
-        std::lock_guard lock(mutex);
-        --counts.held;
-      }
-      if (advance(*connection) == Life::over) connections_.erase(connection->stream.fd());
-    }
-  }
-  if (wanted != static_cast<bool>(listener_)) {
-    wanted ? open() : shut();
-    std::lock_guard lock(mutex);
-    running = wanted;
-    changed.notify_all();
-  }
-}
-
-void StrictOrigin::Loop::open() {
-  listener_ = bind_loopback(port_);
-  SLUICE_CHECK(listen(listener_.get(), 4096) == 0);
-  epoll_event event{.events = EPOLLIN, .data = {.fd = listener_.get()}};
-  SLUICE_CHECK(epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, listener_.get(), &event) == 0);
 }
 
 // A killed server. What has arrived by now is looked at once more, to say how many it cut.
-void StrictOrigin::Loop::shut() {
-  accept_all();
-  listener_.close();
+void StrictOrigin::Loop::on_stop() {
   std::uint64_t cut = 0;
-  for (auto& [fd, connection] : connections_) {
-    ssize_t n = recv(fd, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
+  for (auto& [fd, connection] : connections()) {
+    const bool busy = mine(*connection).busy();
+    const ssize_t n = recv(fd, buffer().data(), buffer().size(), MSG_DONTWAIT);
     // A health probe goes to drained servers too, and is nobody's request.
     const bool probe =
-        !connection->busy() && n > 0 &&
-        std::string_view(buffer_.data(), static_cast<std::size_t>(n)).starts_with("GET /health ");
-    if (!probe && (connection->busy() || n > 0)) ++cut;
+        !busy && n > 0 &&
+        std::string_view(buffer().data(), static_cast<std::size_t>(n)).starts_with("GET /health ");
+    if (!probe && (busy || n > 0)) ++cut;
   }
-  connections_.clear();
-  timers_.clear();
   std::lock_guard lock(mutex);
   counts.cut_by_stop += cut;
-  counts.open_connections = 0;
   counts.held = 0;
 }
 
-void StrictOrigin::Loop::accept_all() {
-  while (true) {
-    Fd fd(accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-    if (!fd) return;
-    int on = 1;
-    setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    epoll_event event{.events = EPOLLIN, .data = {.fd = fd.get()}};
-    SLUICE_CHECK(epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd.get(), &event) == 0);
-    std::lock_guard lock(mutex);
-    ++counts.open_connections;
-    int key = fd.get();
-    connections_[key] = std::make_unique<Connection>(
-        tls_ ? ByteStream::tls_server(std::move(fd), tls_.get()) : ByteStream(std::move(fd)),
-        ++counts.connections);
-  }
-}
-
-void StrictOrigin::Loop::on_event(int fd, std::uint32_t events) {
-  if (fd == listener_.get()) return accept_all();
-  auto found = connections_.find(fd);
-  if (found == connections_.end()) return;
-  Connection& connection = *found->second;
-  if (!connection.secured) {
-    const auto moved = connection.stream.shake_hands();
-    if (moved.io == ByteStream::Io::blocked) return;
-    connection.secured = moved.io == ByteStream::Io::moved;
-    if (!connection.secured) {
-      close(connection, false);
-      connections_.erase(found);
-      return;
-    }
-  }
+bool StrictOrigin::Loop::on_ready(OriginLoop::Connection& each, std::uint32_t events) {
+  Connection& connection = mine(each);
   Life life = Life::goes_on;
   if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) life = read_all(connection);
-  if (life == Life::goes_on) life = advance(connection);
-  if (life == Life::over) connections_.erase(fd);
+  return life == Life::goes_on && advance(connection) == Life::goes_on;
+}
+
+bool StrictOrigin::Loop::on_timer(OriginLoop::Connection& each, std::int64_t) {
+  mine(each).delayed = false;
+  return advance(mine(each)) == Life::goes_on;
+}
+
+void StrictOrigin::Loop::on_over(OriginLoop::Connection& each) {
+  Connection& connection = mine(each);
+  if (connection.ends_by_reset) {
+    linger abort{.l_onoff = 1, .l_linger = 0};
+    setsockopt(connection.stream.fd(), SOL_SOCKET, SO_LINGER, &abort, sizeof abort);
+  } else if (connection.stream.is_tls() && connection.secured) {
+    connection.stream.finish();  // close_notify, without which no end is one
+  }
+  if (!connection.held) return;
+  std::lock_guard lock(mutex);
+  --counts.held;
 }
 
 Life StrictOrigin::Loop::read_all(Connection& connection) {
   if (connection.stalled) return Life::goes_on;
-  const auto moved = connection.stream.read(buffer_);
+  const auto moved = connection.stream.read(buffer());
   if (moved.io == ByteStream::Io::blocked) return Life::goes_on;
   if (moved.io == ByteStream::Io::moved) {
-    connection.input.append(buffer_.data(), moved.bytes);
+    connection.input.append(buffer().data(), moved.bytes);
     return Life::goes_on;
   }
   const bool orderly = moved.io == ByteStream::Io::ended;
@@ -305,7 +188,6 @@ Life StrictOrigin::Loop::read_all(Connection& connection) {
     std::lock_guard lock(mutex);
     ++counts.incomplete_requests;
   }
-  close(connection, false);
   return Life::over;
 }
 
@@ -323,7 +205,7 @@ Life StrictOrigin::Loop::advance(Connection& connection) {
         connection.stream.finish();
       }
       if ((last && connection.request_done) || connection.peer_ended) {
-        close(connection, connection.answer->then == Answer::Then::reset);
+        connection.ends_by_reset = connection.answer->then == Answer::Then::reset;
         return Life::over;
       }
       if (connection.request_done) {
@@ -448,7 +330,6 @@ Life StrictOrigin::Loop::on_violation(Connection& connection, const std::string&
   std::string text = "HTTP/1.1 400 Bad Request\r\nX-Backend: " + options.name +
                      "\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
   connection.stream.write(text);
-  close(connection, false);
   return Life::over;
 }
 
@@ -473,8 +354,7 @@ void StrictOrigin::Loop::begin_answer(Connection& connection) {
   connection.head_sent = connection.tail_sent = false;
   if (connection.answer->delay.count() > 0) {
     connection.delayed = true;
-    timers_.emplace(Clock::now() + connection.answer->delay,
-                    std::pair(connection.stream.fd(), connection.id));
+    arm(connection.id, 0, connection.answer->delay);
   }
 }
 
@@ -511,17 +391,7 @@ void StrictOrigin::Loop::fill(Connection& connection) {
 }
 
 Life StrictOrigin::Loop::flush(Connection& connection) {
-  std::size_t sent = 0;
-  while (sent < connection.output.size()) {
-    const auto moved = connection.stream.write(std::string_view(connection.output).substr(sent));
-    if (moved.io == ByteStream::Io::blocked) break;
-    if (moved.io != ByteStream::Io::moved) {
-      close(connection, false);
-      return Life::over;
-    }
-    sent += moved.bytes;
-  }
-  connection.output.erase(0, sent);
+  if (!send_output(connection)) return Life::over;
   watch(connection, !connection.output.empty());
   return Life::goes_on;
 }
@@ -531,45 +401,14 @@ Life StrictOrigin::Loop::answer_over(Connection& connection) {
   bool last = connection.parser.says_close() || connection.peer_ended;
   connection.answer.reset();
   connection.in_request = connection.request_done = false;
-  if (!last) return Life::goes_on;
-  close(connection, false);
-  return Life::over;
+  return last ? Life::over : Life::goes_on;
 }
 
 void StrictOrigin::Loop::watch(Connection& connection, bool output) {
   // After the peer's end, level-triggered input would never stop being ready.
   std::uint32_t wanted = connection.peer_ended || connection.stalled ? 0u : +EPOLLIN;
   if (output) wanted |= EPOLLOUT;
-  if (wanted == connection.watching) return;
-  connection.watching = wanted;
-  epoll_event event{.events = wanted, .data = {.fd = connection.stream.fd()}};
-  epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, connection.stream.fd(), &event);
-}
-
-// The caller erases the connection, which closes it.
-void StrictOrigin::Loop::close(Connection& connection, bool reset) {
-  if (reset) {
-    linger abort{.l_onoff = 1, .l_linger = 0};
-    setsockopt(connection.stream.fd(), SOL_SOCKET, SO_LINGER, &abort, sizeof abort);
-  } else if (connection.stream.is_tls() && connection.secured) {
-    connection.stream.finish();  // close_notify, without which no end is one
-  }
-  std::lock_guard lock(mutex);
-  --counts.open_connections;
-  if (connection.held) --counts.held;
-  changed.notify_all();
-}
-
-void StrictOrigin::Loop::fire_timers() {
-  Clock::time_point now = Clock::now();
-  while (!timers_.empty() && timers_.begin()->first <= now) {
-    auto [fd, id] = timers_.begin()->second;
-    timers_.erase(timers_.begin());
-    auto found = connections_.find(fd);
-    if (found == connections_.end() || found->second->id != id) continue;
-    found->second->delayed = false;
-    if (advance(*found->second) == Life::over) connections_.erase(found);
-  }
+  OriginLoop::watch(connection, wanted);
 }
 
 StrictOrigin::StrictOrigin(std::string name) : StrictOrigin(Options{.name = std::move(name)}) {
@@ -605,8 +444,7 @@ void StrictOrigin::start() {
 }
 
 bool StrictOrigin::running() const {
-  std::lock_guard lock(loop_->mutex);
-  return loop_->running;
+  return loop_->running();
 }
 
 void StrictOrigin::set_health(int status) {
@@ -630,7 +468,10 @@ std::vector<std::string> StrictOrigin::violations() const {
 
 StrictOrigin::Counts StrictOrigin::counts() const {
   std::lock_guard lock(loop_->mutex);
-  return loop_->counts;
+  Counts counts = loop_->counts;
+  counts.connections = loop_->connections_total;
+  counts.open_connections = loop_->connections_open;
+  return counts;
 }
 
 void StrictOrigin::forget() {
@@ -639,9 +480,7 @@ void StrictOrigin::forget() {
   loop_->violations.clear();
   loop_->dropped_once = false;
   // Connections are numbered for as long as the origin lives.
-  loop_->counts = {.connections = loop_->counts.connections,
-                   .open_connections = loop_->counts.open_connections,
-                   .held = loop_->counts.held};
+  loop_->counts = {.held = loop_->counts.held};
 }
 
 bool StrictOrigin::wait_for_requests(std::uint64_t n, Deadline deadline) const {
