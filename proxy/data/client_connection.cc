@@ -67,6 +67,7 @@ void ClientConnection::cut() {
 }
 
 void ClientConnection::give_way() {
+  if (state_ == State::lingering) return close(io::Socket::Ending::orderly);
   if (protocol_) protocol_->on_giving_way();
   if (!transport_.is_tls() && transport_.buffered() == 0) return close(io::Socket::Ending::orderly);
   gives_way_ = true;
@@ -118,6 +119,13 @@ void ClientConnection::list_as_idle() {
 void ClientConnection::write(Bytes bytes) {
   host_.counters().add(Count::client_bytes_sent, bytes.size());
   transport_.write(bytes);
+}
+
+bool ClientConnection::take_back(std::size_t bytes) {
+  if (!transport_.take_back(bytes)) return false;
+  // They were counted in this very turn.
+  host_.counters().add(Count::client_bytes_sent, std::uint64_t{0} - bytes);
+  return true;
 }
 
 // --- Before the first request -------------------------------------------------------------------
@@ -254,7 +262,7 @@ void ClientConnection::on_writable() {
     if (ended_ || gives_way_) {
       close(io::Socket::Ending::orderly);
     } else {
-      arm(kLingerTime);
+      wait_for_client();
     }
   }
 }
@@ -280,9 +288,17 @@ void ClientConnection::linger() {
     wait_for_output();
   } else if (ended_ && !transport_.is_tls()) {
     close(io::Socket::Ending::orderly);
+  } else if (transport_.is_tls()) {
+    arm(kLingerTime);  // a close_notify is still on its way
   } else {
-    arm(kLingerTime);  // a close_notify may still be on its way
+    wait_for_client();
   }
+}
+
+// All that we had to say has left: who needs the place may have it.
+void ClientConnection::wait_for_client() {
+  arm(kLingerTime);
+  if (!base::ListNode<IdleClientTag>::linked()) host_.idle_clients().push_front(*this);
 }
 
 void ClientConnection::close(io::Socket::Ending ending) {

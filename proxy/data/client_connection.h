@@ -17,7 +17,8 @@
 //
 // lingering: our end goes out behind what is still unsent; what the client still sends is read and
 // dropped, so that no reset destroys the response on its way (RFC 9112 §9.6). A client that takes
-// nothing of what is unsent for timeouts.stream is cut.
+// nothing of what is unsent for timeouts.stream is cut. Once all is out, the connection is the
+// first to give way to a new one.
 #pragma once
 
 #include <memory>
@@ -58,7 +59,8 @@ class ClientConnection final : public io::Retired,
   void drain();
   // Ends now, whatever runs.
   void cut();
-  // Ends as soon as the client has been told, since another needs its place. Precondition: idle.
+  // Ends as soon as the client has been told, since another needs its place. Precondition: it is
+  // among the host's idle ones.
   void give_way();
 
   // --- For the protocol ---------------------------------------------------------------------
@@ -79,6 +81,8 @@ class ClientConnection final : public io::Retired,
   bool client_ended() const { return ended_; }
   // Counts what goes out.
   void write(Bytes bytes);
+  // See Transport::take_back().
+  bool take_back(std::size_t bytes);
   // The client has timeouts.stream, from now, to take some of what is unsent: on_timer() then, to
   // ask output_moves(). That begins anew if something was taken, and says false if nothing was.
   void wait_for_output();
@@ -113,6 +117,7 @@ class ClientConnection final : public io::Retired,
   void begin_choosing(Bytes first);
   void choose(Bytes bytes);
   void serve(conf::HttpVersion version, Bytes first);
+  void wait_for_client();
   void detach();
   void on_timer();
 

@@ -26,7 +26,8 @@ class ConnectionHost {
   virtual std::string_view http_date() = 0;
   // A client connection is gone.
   virtual void client_closed() = 0;
-  // Client connections on which nothing runs, longest idle first.
+  // Client connections that may give way to a new one: those that wait for their client's end, then
+  // those on which nothing runs, longest idle first.
   virtual base::IntrusiveList<ClientConnection, IdleClientTag>& idle_clients() = 0;
   // True once the process is on its way out: connections end after the response at hand.
   virtual bool draining() const = 0;

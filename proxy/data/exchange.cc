@@ -132,11 +132,23 @@ void Exchange::on_client_gone() {
 void Exchange::on_request_failure(int status, std::string_view reason) {
   if (response_state_ == ResponseState::done) return;
   drop_attempt();
-  if (response_state_ == ResponseState::waiting) {
-    answer(status, "http_request_error", reason);
+  answer_or_cut(status, "http_request_error", reason);
+}
+
+// The client is told by an answer of our own, if none of the server's has left yet.
+void Exchange::answer_or_cut(int status, std::string_view error, std::string_view explanation) {
+  if (response_state_ == ResponseState::waiting || take_back_response()) {
+    answer(status, error, explanation);
   } else {
-    cut("http_request_error");
+    cut(error);
   }
+}
+
+bool Exchange::take_back_response() {
+  if (!client_.take_back_response()) return false;
+  response_state_ = ResponseState::waiting;
+  response_bytes_ = 0;
+  return true;
 }
 
 // The response's head is out already.
@@ -148,11 +160,7 @@ void Exchange::cut(std::string_view error) {
 
 void Exchange::refuse_large_body() {
   worker_.count(Count::limit_body_bytes);
-  if (response_state_ == ResponseState::waiting) {
-    answer(413, "http_request_error", "The request's body is larger than this proxy allows.");
-  } else {
-    cut("http_request_error");
-  }
+  answer_or_cut(413, "http_request_error", "The request's body is larger than this proxy allows.");
 }
 
 // One of the proxy's own answers, whole. The client connection ends after it if there may be

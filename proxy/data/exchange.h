@@ -13,6 +13,8 @@
 //                 │                         └─ cut ─────────────→ done   (client sees an abort)
 //                 └─ own answer (4xx, 5xx) sent whole ──────────→ done
 //
+//   (what breaks while nothing of it has left is taken back: waiting again, for an own answer)
+//
 //   (a tunnel's request is complete with the client's half; its response with the server's, which
 //   ends the exchange)
 //
@@ -110,6 +112,8 @@ class Exchange final : public RequestHandler, private ResponseHandler, private W
   void hold_body(Bytes bytes);
   void forward_held_body();
   void let_go_of_held_body();
+  void answer_or_cut(int status, std::string_view error, std::string_view explanation);
+  bool take_back_response();
   void answer(int status, std::string_view error, std::string_view explanation,
               std::optional<std::chrono::seconds> retry_after = {});
   void answer_options();

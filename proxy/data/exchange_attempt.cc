@@ -197,11 +197,8 @@ void Exchange::after_failure() {
     return;
   }
   const FailureAnswer reply = answer_for(failure.kind);
-  if (response_state_ == ResponseState::waiting) {
-    answer(reply.status, reply.error, failure.detail.empty() ? reply.explanation : failure.detail);
-    return;
-  }
-  cut(reply.error);
+  answer_or_cut(reply.status, reply.error,
+                failure.detail.empty() ? reply.explanation : failure.detail);
 }
 
 void Exchange::drop_attempt() {

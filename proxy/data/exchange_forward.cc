@@ -21,10 +21,11 @@ void Exchange::on_request_body(Bytes bytes) {
   hold_body(bytes);
   if (!held_forwarded_ && !tunnel_open_) return;
   backend_->send_body(bytes);
-  if (backend_->buffered() > client_.client().stream_buffer_bytes) {
+  const std::uint64_t high = client_.client().stream_buffer_bytes;
+  if (backend_->buffered() > high) {
     pause_request();
     backend_unsent_ = backend_->buffered();
-    backend_->notify_when_writable();
+    backend_->notify_when_below(high / 2);
   }
 }
 

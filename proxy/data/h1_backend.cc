@@ -129,10 +129,7 @@ std::size_t H1Backend::take_head(Bytes input) {
   turn.head_done = true;
   turn.keep_alive = turn.head.keep_alive;
   turn.body.begin(turn.head.body);
-  if (turn.head.body.kind == BodyLength::Kind::known && turn.head.body.bytes > kStreamingBytes) {
-    turn.streaming = true;
-    transport_.set_streaming(true);
-  }
+  if (turn.head.body.kind == BodyLength::Kind::known) note_body(turn.head.body.bytes);
   handler_->on_response_head(turn.head);
   return result.consumed;
 }
@@ -160,15 +157,21 @@ std::size_t H1Backend::take_body(Bytes input) {
     return input.size();
   }
   if (result.status == http::H1BodyDecoder::Status::data) {
-    if (!turn.streaming && turn.body.data_bytes() > kStreamingBytes) {
-      turn.streaming = true;
-      transport_.set_streaming(true);
-    }
+    note_body(turn.body.data_bytes());
     handler_->on_response_body(result.data);
     // A body of known length ends with its data, even if no byte follows.
     if (handler_ && result.consumed == input.size()) (void)turn.body.consume({});
   }
   return result.consumed;
+}
+
+// Once a large body has come, the kernel's buffer for this connection has grown, for good: with an
+// armed receive the next large one could overrun the first pause by as much.
+void H1Backend::note_body(std::uint64_t bytes) {
+  if (turn_->streaming || bytes <= kStreamingBytes) return;
+  turn_->streaming = true;
+  transport_.set_streaming(true);
+  transport_.set_one_at_a_time(true);
 }
 
 void H1Backend::finish_response(bool bytes_left) {
@@ -340,8 +343,8 @@ void H1Backend::resume_response() {
   transport_.resume();
 }
 
-void H1Backend::notify_when_writable() {
-  transport_.notify_when_below(static_cast<std::uint32_t>(host_.limits().stream_buffer_bytes / 2));
+void H1Backend::notify_when_below(std::size_t bytes) {
+  transport_.notify_when_below(static_cast<std::uint32_t>(bytes));
 }
 
 }  // namespace sluice::proxy

@@ -92,12 +92,13 @@ class H1Backend final : public io::Retired,
   void pause_response() override;
   void resume_response() override;
   std::size_t buffered() const override { return transport_.buffered(); }
-  void notify_when_writable() override;
+  void notify_when_below(std::size_t bytes) override;
   void on_timer();
 
   std::size_t take_head(Bytes input);
   std::size_t take_body(Bytes input);
   bool check_websocket_answer();
+  void note_body(std::uint64_t bytes);
   void finish_response(bool bytes_left);
   void fail_connect(BackendFailure::Kind kind);
   void fail(BackendFailure::Kind kind, std::string_view detail = {});

@@ -1,6 +1,7 @@
 #include "proxy/data/h1_client.h"
 
 #include "proxy/data/h1_output.h"
+#include "proxy/data/refusals.h"
 #include "proxy/http/error_response.h"
 #include "proxy/http/h1_writer.h"
 
@@ -155,8 +156,7 @@ void H1Client::begin_exchange() {
     host().counters().add(Count::limit_requests_per_connection);
     last_request_ = true;
   }
-  turn.request_done = turn.head.body.kind == BodyLength::Kind::none ||
-                      (turn.head.body.kind == BodyLength::Kind::known && turn.head.body.bytes == 0);
+  turn.request_done = turn.head.body.is_empty();
   if (!turn.request_done) {
     turn.body.begin(turn.head.body);
     if (turn.head.body.kind == BodyLength::Kind::known && turn.head.body.bytes > kStreamingBytes) {
@@ -220,7 +220,7 @@ void H1Client::discard(std::uint64_t bytes) {
 }
 
 void H1Client::note_refusal(const http::ParseError& error) {
-  host().counters().add(admin::count_for_refusal(error.status));
+  count_refusal(host().counters(), error);
 }
 
 void H1Client::refuse(const http::ParseError& error) {
@@ -278,7 +278,12 @@ void H1Client::send_head(const http::ResponseHead& head, Author author) {
   } else {
     http::write_own_response(out, head, turn.framing);
   }
-  connection_.write(as_bytes(out));
+  write(as_bytes(out));
+}
+
+void H1Client::write(Bytes bytes) {
+  turn_->written_bytes += bytes.size();
+  connection_.write(bytes);
 }
 
 void H1Client::settle_tunnel(const http::ResponseHead& head) {
@@ -301,14 +306,21 @@ void H1Client::go_on_with_tunnel() {
 
 void H1Client::send_body(Bytes bytes) {
   write_body_piece(bytes, turn_->framing.body.kind, host().scratch(),
-                   [this](Bytes part) { connection_.write(part); });
+                   [this](Bytes part) { write(part); });
 }
 
 void H1Client::send_end(const http::Fields& trailers) {
   write_body_end(trailers, turn_->framing.body.kind, host().scratch(),
-                 [this](Bytes part) { connection_.write(part); });
+                 [this](Bytes part) { write(part); });
   turn_->response_done = true;
   host().loop().defer(*this);
+}
+
+bool H1Client::take_back_response() {
+  if (turn_->tunnel_open || !connection_.take_back(turn_->written_bytes)) return false;
+  turn_->head_sent = false;
+  turn_->written_bytes = 0;
+  return true;
 }
 
 // The cut must not pass for the end: where only the connection's end marks it, a reset does.

@@ -72,6 +72,7 @@ class H1Client final : public ClientProtocol, private ClientStream, private io::
     bool head_sent = false;
     bool response_done = false;
     bool streaming = false;
+    std::size_t written_bytes = 0;      // of the response, since its head
     std::uint64_t discarded_bytes = 0;  // of the request, once its response was done
   };
 
@@ -80,6 +81,7 @@ class H1Client final : public ClientProtocol, private ClientStream, private io::
   void send_head(const http::ResponseHead& head, Author author) override;
   void send_body(Bytes bytes) override;
   void send_end(const http::Fields& trailers) override;
+  bool take_back_response() override;
   void abort() override;
   void pause_request() override;
   void resume_request() override;
@@ -91,6 +93,7 @@ class H1Client final : public ClientProtocol, private ClientStream, private io::
 
   ConnectionHost& host() const { return connection_.host(); }
   const ConnectionSettings& settings() const { return connection_.settings(); }
+  void write(Bytes bytes);
   // Works through `input`; returns how much of it was used.
   std::size_t take(Bytes input);
   std::size_t take_head(Bytes input);

@@ -29,8 +29,7 @@ void H2BackendStream::send_head(const http::RequestHead& head,
     websocket_key_ = head.fields.find(http::FieldId::sec_websocket_key).value_or("");
   }
   // The request's end goes with its head where nothing can come between.
-  ended_ = head.body.kind == BodyLength::Kind::none ||
-           (head.body.kind == BodyLength::Kind::known && head.body.bytes == 0);
+  ended_ = head.body.is_empty();
   h2::Section& section = backend_.section();
   h2::write_request_section(section, head, context, backend_.scheme());
   const bool refused =
@@ -105,9 +104,9 @@ void H2BackendStream::resume_response() {
   backend_.wake();
 }
 
-void H2BackendStream::notify_when_writable() {
+void H2BackendStream::notify_when_below(std::size_t bytes) {
   if (!stream_) return;
-  stream_->notify_when_below(backend_.host().limits().stream_buffer_bytes / 2);
+  stream_->notify_when_below(bytes);
   backend_.wake();
 }
 
@@ -124,6 +123,10 @@ void H2BackendStream::on_response_head(http::ResponseHead& head, bool complete) 
     head.fields.append("Sec-WebSocket-Accept", websocket_accept_for(websocket_key_));
   }
   if (head.body.kind == BodyLength::Kind::known) note_large_body(head.body.bytes);
+  if (head.body.is_empty() && !complete) {
+    held_head_ = std::make_unique<http::ResponseHead>(std::move(head));
+    return;
+  }
   handler_->on_response_head(head);
   if (handler_ && complete) finish_response({});
 }
@@ -136,6 +139,8 @@ void H2BackendStream::on_data(Bytes bytes) {
 }
 
 void H2BackendStream::on_end(const http::Fields& trailers) {
+  if (!handler_) return;
+  if (const auto head = std::move(held_head_)) handler_->on_response_head(*head);
   if (handler_) finish_response(trailers);
 }
 

@@ -11,6 +11,10 @@
 // held: the session knows nothing of it yet; the request's head waits here. parted: the handler has
 // heard all.
 //
+// The head of a response that can have no body (204, 304, to HEAD, of length 0) waits for the end
+// of its stream: it would be whole to a client of HTTP/1, whatever the server then does. DATA
+// behind it makes it malformed (RFC 9113 §8.1.1).
+//
 // A response that is whole before its request ends the request: what is unsent of it is dropped,
 // and the server told with RST_STREAM (RFC 9113 §8.1).
 #pragma once
@@ -66,7 +70,7 @@ class H2BackendStream final : public io::Retired,
   void pause_response() override;
   void resume_response() override;
   std::size_t buffered() const override { return stream_ ? stream_->buffered() : 0; }
-  void notify_when_writable() override;
+  void notify_when_below(std::size_t bytes) override;
   // h2::StreamHandler
   void on_response_head(http::ResponseHead& head, bool complete) override;
   void on_data(Bytes bytes) override;
@@ -83,10 +87,11 @@ class H2BackendStream final : public io::Retired,
   void leave(bool silent = false);
 
   H2Backend& backend_;
-  ResponseHandler* handler_;      // until it has heard all
-  h2::Stream* stream_ = nullptr;  // while running or parted
-  std::unique_ptr<Held> held_;    // while held
-  std::string websocket_key_;     // of an HTTP/1 client that waits for its answer
+  ResponseHandler* handler_;                       // until it has heard all
+  h2::Stream* stream_ = nullptr;                   // while running or parted
+  std::unique_ptr<Held> held_;                     // while held
+  std::unique_ptr<http::ResponseHead> held_head_;  // until its stream's end
+  std::string websocket_key_;                      // of an HTTP/1 client that waits for its answer
   std::uint64_t response_bytes_ = 0;
   std::uint64_t heard_before_ = 0;  // what its connection had received when it began
   TimePoint began_{};               // likewise

@@ -115,8 +115,7 @@ void H2ClientStream::send_head(const http::ResponseHead& head, Author author) {
       stream_->drop_rest();
     }
   }
-  end_sent_ = framing.body.kind == BodyLength::Kind::none ||
-              (framing.body.kind == BodyLength::Kind::known && framing.body.bytes == 0);
+  end_sent_ = framing.body.is_empty();
   h2::Section& section = client_.section();
   if (author == Author::server) {
     h2::write_response_section(section, head, framing);

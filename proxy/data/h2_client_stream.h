@@ -68,6 +68,8 @@ class H2ClientStream final : public base::ListNode<H2StreamTag>,
   void send_head(const http::ResponseHead& head, Author author) override;
   void send_body(Bytes bytes) override;
   void send_end(const http::Fields& trailers) override;
+  // The session has it: the client sees a reset stream, which is as clear.
+  bool take_back_response() override { return false; }
   void abort() override;
   void pause_request() override;
   void resume_request() override;

@@ -60,7 +60,8 @@ class RequestHandler {
 };
 
 // The response's way to the client: send_interim()*, send_head(), send_body()*, send_end(), or
-// abort() anywhere. After send_end() or abort() the stream and its handler part.
+// abort() anywhere. After send_end() or abort() the stream and its handler part. What was said
+// since send_head() may be taken back while none of it has left.
 class ClientStream {
  public:
   // 1xx. Dropped for clients that can't take it.
@@ -70,6 +71,9 @@ class ClientStream {
   virtual void send_head(const http::ResponseHead& head, Author author) = 0;
   virtual void send_body(Bytes bytes) = 0;
   virtual void send_end(const http::Fields& trailers) = 0;
+  // After send_head(), and before send_end(). True: it is as if nothing had been sent but interim
+  // responses. False, and nothing is changed: some may have left, or can't be held back.
+  virtual bool take_back_response() = 0;
   // The response can't be completed, and the client must see that.
   virtual void abort() = 0;
   // Flow of the request's body. A little may still come after a pause.
@@ -158,7 +162,8 @@ class BackendStream {
   virtual void pause_response() = 0;
   virtual void resume_response() = 0;
   virtual std::size_t buffered() const = 0;
-  virtual void notify_when_writable() = 0;
+  // on_backend_writable() once buffered() is at most so many.
+  virtual void notify_when_below(std::size_t bytes) = 0;
 
  protected:
   ~BackendStream() = default;

@@ -73,6 +73,13 @@ void Transport::write(Bytes bytes) {
   loop().flush_at_end_of_turn(*this);
 }
 
+bool Transport::take_back(std::size_t bytes) {
+  if (!tls_) return socket_.take_back(bytes);
+  if (finished_ || socket_.terminated() || plain_.bytes() < bytes) return false;
+  plain_.take_back(loop().blocks(), bytes);
+  return true;
+}
+
 void Transport::flush() {
   if (!tls_ || socket_.terminated()) return;
   while (opened_ && !plain_.empty()) {

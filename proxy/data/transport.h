@@ -74,11 +74,14 @@ class Transport final : private io::Socket::Handler,
   tls::SavedSession take_saved_session();
 
   void write(Bytes bytes);
+  // Unwrites the last bytes. False, and nothing is changed, if some of them may have left.
+  bool take_back(std::size_t bytes);
   std::size_t buffered() const { return plain_.bytes() + socket_.buffered(); }
   void notify_when_below(std::uint32_t bytes) { socket_.notify_when_below(bytes); }
   void pause() { socket_.pause_receiving(); }
   void resume() { socket_.resume_receiving(); }
-  // Large bodies: see io::Socket::set_streaming().
+  // See io::Socket.
+  void set_one_at_a_time(bool one_at_a_time) { socket_.set_one_at_a_time(one_at_a_time); }
   void set_streaming(bool streaming) { socket_.set_streaming(streaming); }
   // Nothing more will be written for a while: the next TLS records are small again.
   void note_idle();

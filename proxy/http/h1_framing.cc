@@ -57,9 +57,7 @@ std::expected<BodyLength, ParseError> response_body_length(const ResponseHead& h
   const bool tunnel = connected || head.status == kSwitchingProtocols;
   if (tunnel || head.is_interim() || head.status == 204) {
     // `Content-Length: 0` is common here, wrong as it is, and leaves nothing to misread.
-    const bool harmless = framing->kind == BodyLength::Kind::none ||
-                          (framing->kind == BodyLength::Kind::known && framing->bytes == 0);
-    if (!harmless) {
+    if (!framing->is_empty()) {
       return std::unexpected(ParseError{502, connected ? "body announced in an answer to CONNECT"
                                                        : "body announced in 1xx or 204"});
     }

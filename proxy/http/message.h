@@ -181,6 +181,9 @@ struct BodyLength {
   };
   Kind kind = Kind::none;
   std::uint64_t bytes = 0;
+
+  // No byte of a body follows the head.
+  bool is_empty() const { return kind == Kind::none || (kind == Kind::known && bytes == 0); }
 };
 
 struct RequestHead {
@@ -189,7 +192,7 @@ struct RequestHead {
   // "http" or "https": what the client's connection was. Its owner sets it; the parsers leave it.
   std::string scheme;
   std::string authority;  // Host or :authority, lower case, checked; port kept
-  std::string target;  // origin form, its path in one form (path.h), or "*". Of CONNECT: ""
+  std::string target;     // origin form, its path in one form (path.h), or "*". Of CONNECT: ""
   // What the client asks to switch to, lower case: `websocket`, from Upgrade (RFC 9110 §7.8) or
   // :protocol (RFC 8441 §4). Its request is a GET here, whatever the version. Empty: nothing.
   std::string protocol;

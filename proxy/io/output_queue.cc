@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace sluice::io {
 
@@ -51,21 +52,24 @@ void OutputQueue::append(BlockPool& pool, Bytes bytes) {
   }
 }
 
-void OutputQueue::fill(Submission& submission, Ring& ring) const {
+std::size_t OutputQueue::fill(Submission& submission, Ring& ring) const {
   SLUICE_CHECK(!empty());
   if (!first_->next) {
     submission.data = first_->data + first_->begin;
     submission.length = first_->end - first_->begin;
-    return;
+    return submission.length;
   }
   Ring::SendVector& vector = ring.vector_scratch();
   std::size_t parts = 0;
+  std::size_t bytes = 0;
   for (Block* block = first_; block && parts < Ring::kVectorMax; block = block->next) {
     vector.parts[parts++] = {block->data + block->begin, block->end - block->begin};
+    bytes += block->end - block->begin;
   }
   vector.header.msg_iov = vector.parts;
   vector.header.msg_iovlen = parts;
   submission.message = &vector.header;
+  return bytes;
 }
 
 void OutputQueue::consume(BlockPool& pool, std::size_t bytes) {
@@ -81,6 +85,21 @@ void OutputQueue::consume(BlockPool& pool, std::size_t bytes) {
     first_ = next;
   }
   last_ = nullptr;
+}
+
+void OutputQueue::take_back(BlockPool& pool, std::size_t bytes) {
+  SLUICE_CHECK(bytes <= bytes_);
+  if (bytes == bytes_) return clear(pool);
+  bytes_ -= bytes;
+  std::size_t left = bytes_;
+  last_ = first_;
+  while (left > last_->end - last_->begin) {
+    left -= last_->end - last_->begin;
+    last_ = last_->next;
+  }
+  last_->end = last_->begin + static_cast<std::uint32_t>(left);
+  Block* dropped = std::exchange(last_->next, nullptr);
+  while (dropped) pool.give_back(std::exchange(dropped, dropped->next));
 }
 
 void OutputQueue::clear(BlockPool& pool) {

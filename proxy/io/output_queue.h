@@ -52,9 +52,12 @@ class OutputQueue {
   void append(BlockPool& pool, Bytes bytes);
   // The first bytes, as far as they lie together. Precondition: not empty.
   Bytes front() const { return {first_->data + first_->begin, first_->end - first_->begin}; }
-  // Points `submission` (a send) at as many bytes from the front as one send takes.
-  void fill(Submission& submission, Ring& ring) const;
+  // Points `submission` (a send) at as many bytes from the front as one send takes; returns how
+  // many.
+  std::size_t fill(Submission& submission, Ring& ring) const;
   void consume(BlockPool& pool, std::size_t bytes);
+  // Drops the last bytes, which the kernel must not have.
+  void take_back(BlockPool& pool, std::size_t bytes);
   void clear(BlockPool& pool);
 
  private:

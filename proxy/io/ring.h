@@ -79,6 +79,7 @@ struct Submission {
   std::uint8_t tag = 0;
   bool multishot = false;                          // receive
   BufferGroup group = BufferGroup::small;          // receive
+  bool expect_nothing_yet = false;                 // receive: don't try before the socket is ready
   bool cancel_whole_fd = false;                    // cancel
   std::uint8_t cancel_tag = 0;                     // cancel, one operation of `target`
   int fd = -1;

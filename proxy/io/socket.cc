@@ -45,6 +45,11 @@ void Socket::pause_receiving() {
   if (receive_multishot_) cancel_receive();
 }
 
+void Socket::set_one_at_a_time(bool one_at_a_time) {
+  one_at_a_time_ = one_at_a_time;
+  if (one_at_a_time && receive_multishot_) cancel_receive();
+}
+
 void Socket::set_streaming(bool streaming) {
   streaming_ = streaming;
   if (streaming && receive_multishot_) cancel_receive();
@@ -53,11 +58,13 @@ void Socket::set_streaming(bool streaming) {
 void Socket::arm_receive() {
   if (receive_armed_ || !receive_wanted_ || received_end_ || phase_ != Phase::open) return;
   receive_armed_ = true;
-  receive_multishot_ = !streaming_;
+  receive_multishot_ = !streaming_ && !one_at_a_time_;
   receive_cancelled_ = false;
   Submission submission{.code = OpCode::receive};
   submission.multishot = receive_multishot_;
-  submission.group = streaming_ ? BufferGroup::large : BufferGroup::small;
+  const bool large = streaming_ || (one_at_a_time_ && receive_filled_);
+  submission.group = large ? BufferGroup::large : BufferGroup::small;
+  submission.expect_nothing_yet = !receive_multishot_ && !receive_filled_;
   submit(submission, kReceive);
 }
 
@@ -76,6 +83,12 @@ void Socket::write(Bytes bytes) {
   if (!send_armed_) loop_.flush_at_end_of_turn(*this);
 }
 
+bool Socket::take_back(std::size_t bytes) {
+  if (terminated() || shutdown_wanted_ || output_.bytes() - sending_bytes_ < bytes) return false;
+  output_.take_back(loop_.blocks(), bytes);
+  return true;
+}
+
 void Socket::notify_when_below(std::uint32_t low_watermark_bytes) {
   low_watermark_bytes_ = low_watermark_bytes;
   notify_writable_ = true;
@@ -92,7 +105,7 @@ void Socket::flush() {
   if (!output_.empty()) {
     send_armed_ = true;
     Submission submission{.code = OpCode::send};
-    output_.fill(submission, loop_.ring());
+    sending_bytes_ = static_cast<std::uint32_t>(output_.fill(submission, loop_.ring()));
     submit(submission, kSend);
   } else if (shutdown_wanted_ && !shutdown_done_) {
     shutdown_done_ = true;
@@ -161,6 +174,7 @@ void Socket::on_receive_completion(const Completion& completion) {
   if (phase_ == Phase::open) {
     if (result > 0) {
       const auto buffer = loop_.ring().buffer(completion.buffer);
+      receive_filled_ = static_cast<std::size_t>(result) == buffer.size();
       handler_.on_received(buffer.first(static_cast<std::size_t>(result)));
     } else if (result == 0) {
       received_end_ = true;
@@ -177,6 +191,7 @@ void Socket::on_receive_completion(const Completion& completion) {
 
 void Socket::on_send_completion(const Completion& completion) {
   send_armed_ = false;
+  sending_bytes_ = 0;
   if (phase_ != Phase::open) return;
   if (completion.result < 0) {
     if (completion.result == -EINTR || completion.result == -EAGAIN) {

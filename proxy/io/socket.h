@@ -54,12 +54,18 @@ class Socket final : public CompletionTarget, private Flushable {
 
   void resume_receiving();
   void pause_receiving();
-  // While a large body streams: one receive at a time, into large buffers, so that a pause takes
-  // hold at once. Otherwise one armed receive serves all that comes.
+  // One receive at a time, so that a pause takes hold at once: at most one buffer comes after it.
+  // Otherwise one armed receive serves all that comes, and the kernel may have filled kBurstMax
+  // buffers with it before anybody could pause.
+  static constexpr std::size_t kBurstMax = 32;
+  void set_one_at_a_time(bool one_at_a_time);
+  // While a large body streams: one at a time in any case, and into large buffers.
   void set_streaming(bool streaming);
 
   // Queues a copy; it goes out at the end of the turn.
   void write(Bytes bytes);
+  // Unwrites the last bytes. False, and nothing is changed, if the kernel may have some of them.
+  bool take_back(std::size_t bytes);
   // Bytes written and not yet taken by the kernel.
   std::size_t buffered() const { return output_.bytes(); }
   // One on_writable() when buffered() is at most `low_watermark_bytes`.
@@ -96,12 +102,15 @@ class Socket final : public CompletionTarget, private Flushable {
   std::unique_ptr<sockaddr_storage> connect_to_;  // while connecting
   int fd_ = -1;
   std::uint32_t low_watermark_bytes_ = 0;
-  std::uint8_t in_flight_ = 0;  // submissions without their last completion
+  std::uint32_t sending_bytes_ = 0;  // of the output: those that the send in flight is of
+  std::uint8_t in_flight_ = 0;       // submissions without their last completion
   Phase phase_ = Phase::unopened;
   bool receive_wanted_ = false;
   bool receive_armed_ = false;      // a receive is in flight
   bool receive_multishot_ = false;  // that one is
   bool receive_cancelled_ = false;  // a cancel has been submitted for it
+  bool receive_filled_ = false;     // the last one filled its buffer: there may be more
+  bool one_at_a_time_ = false;
   bool streaming_ = false;
   bool received_end_ = false;  // nothing more will come
   bool send_armed_ = false;

@@ -322,6 +322,7 @@ void UringRing::hand_over(const Submission& submission) {
       SLUICE_CHECK(!submission.multishot || submission.length == 0);
       io_uring_prep_recv(entry, submission.fd, nullptr, submission.length, 0);
       if (submission.multishot) entry->ioprio |= IORING_RECV_MULTISHOT;
+      if (submission.expect_nothing_yet) entry->ioprio |= IORING_RECVSEND_POLL_FIRST;
       entry->flags |= IOSQE_BUFFER_SELECT;
       entry->buf_group = static_cast<std::uint16_t>(submission.group);
       break;

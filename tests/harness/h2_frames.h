@@ -44,6 +44,7 @@ enum Code : std::uint32_t {
   kProtocolError = 1,
   kInternalError = 2,
   kFlowControlError = 3,
+  kSettingsTimeout = 4,
   kStreamClosed = 5,
   kFrameSizeError = 6,
   kRefusedStream = 7,

@@ -187,14 +187,23 @@ void add_bad_frames(std::map<std::string, Kind, std::less<>>& kinds) {
       true, [](auto id) {
         return good_head(id, {{"content-length", "9"}}) + h2::data(id, "four", true);
       }};
-  kinds["data-on-204"] = {
-      true, [](auto id) {
-        return h2::headers(id, fields_of({{":status", "204"}}), false) + h2::data(id, "four", true);
+  for (const char* status : {"204", "304"}) {
+    kinds[std::string("data-on-") + status] = {
+        false, [status](auto id) {
+          return h2::headers(id, fields_of({{":status", status}}), false) +
+                 h2::data(id, "four", true);
+        }};
+  }
+  kinds["data-on-length-0"] = {
+      false, [](auto id) {
+        return good_head(id, {{"content-length", "0"}}) + h2::data(id, "four", true);
       }};
-  kinds["data-on-304"] = {
-      true, [](auto id) {
-        return h2::headers(id, fields_of({{":status", "304"}}), false) + h2::data(id, "four", true);
-      }};
+  kinds["reset-behind-204"] = {false, [](auto id) {
+                                 return h2::headers(id, fields_of({{":status", "204"}}), false) +
+                                        h2::reset(id, h2::kInternalError);
+                               }};
+  kinds["reset-behind-head"] = {
+      true, [](auto id) { return good_head(id) + h2::reset(id, h2::kInternalError); }};
   kinds["pseudo-in-trailers"] = {
       true, [](auto id) {
         return good_head(id) + h2::data(id, "x") + only_head(id, {{":status", "200"}});

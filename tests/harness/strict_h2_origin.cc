@@ -12,7 +12,7 @@ constexpr std::size_t kViolationsMax = 100;
 
 }  // namespace
 
-class StrictH2Origin::Loop final : public OriginLoop, private H2OriginObserver {
+class StrictH2Origin::Loop final : public OriginLoop, public H2OriginObserver {
  public:
   explicit Loop(Options given)
       : OriginLoop(given.port, given.tls, given.alpn), options(std::move(given)) {

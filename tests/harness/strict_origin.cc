@@ -74,6 +74,8 @@ class StrictOrigin::Loop final : public OriginLoop {
   bool dropped_once = false;
 
  private:
+  using Connection = harness::Connection;
+
   // OriginLoop
   std::unique_ptr<OriginLoop::Connection> make_connection(ByteStream stream,
                                                           std::uint64_t id) override {

@@ -163,18 +163,15 @@ TEST_F(H2BackendTest, MalformedResponsesAre502OrAVisibleAbort) {
     const harness::H2Response response = client->request("POST", "/garbage/" + kind.name, "x");
     EXPECT_NE(response.outcome, Outcome::malformed) << kind.name << ": " << response.summary();
     EXPECT_NE(response.outcome, Outcome::timed_out) << kind.name;
-    // These end with their heads, whatever comes behind.
-    const bool bodiless = kind.name.starts_with("data-on-");
-    if (response.complete() && !bodiless) {
+    if (response.complete()) {
       EXPECT_GE(response.status, 500) << kind.name << ": " << response.summary();
-    } else if (!bodiless) {
+    } else {
       EXPECT_TRUE(kind.late) << kind.name << ": " << response.summary();
     }
     ASSERT_EQ(client->get("/").status, 200) << "after " << kind.name;
     // The same over HTTP/1: never a clean end of a body that isn't whole.
     const Response h1 = connect()->request("POST", "/garbage/" + kind.name, "x");
-    EXPECT_TRUE(!h1.complete() || h1.status >= 500 || bodiless)
-        << kind.name << ": " << h1.summary();
+    EXPECT_TRUE(!h1.complete() || h1.status >= 500) << kind.name << ": " << h1.summary();
   }
 }
 

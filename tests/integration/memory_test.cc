@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <thread>
 
+#include "tests/harness/h2_client.h"
 #include "tests/harness/load.h"
 #include "tests/harness/pattern.h"
 #include "tests/integration/sluice_test.h"
@@ -40,7 +41,9 @@ class MemoryTest : public SluiceTest {
   }
   // Starts with one worker, and lets it allocate whatever is allocated once.
   void start_warm() {
-    start({.workers = 1, .environment = {{"ASAN_OPTIONS", "quarantine_size_mb=4"}}});
+    start({.workers = 1,
+           .listener = "protocols = [\"http/1.1\", \"h2\"]",
+           .environment = {{"ASAN_OPTIONS", "quarantine_size_mb=4"}}});
     for (int i = 0; i < 4; ++i) {
       for (auto& client : {connect(), connect_tls()}) {
         EXPECT_EQ(client->get("/bytes/4000000").body_size, 4'000'000u);
@@ -146,6 +149,52 @@ TEST_F(MemoryTest, AClientThatDoesNotReadStopsTheServerAndHoldsLittle) {
   stuck.clear();
   EXPECT_EQ(get("/").status, 200);
 }
+
+// What a client makes Sluice hold by opening no window, over what the limit for each stream says:
+// with connections to the server that are new, and with ones whose kernel buffers have grown.
+class ShutWindowTest : public MemoryTest, public testing::WithParamInterface<bool> {
+ protected:
+  static constexpr std::size_t kStreams = 100;
+  static constexpr std::uint64_t kStreamBufferKib = 128;  // limits.stream_buffer_bytes
+
+  std::unique_ptr<harness::H2Client> connect_h2(harness::H2Client::Options options) {
+    auto client = harness::H2Client::connect(sluice_->endpoint("http"), std::move(options));
+    EXPECT_TRUE(client) << client.error();
+    return std::move(*client);
+  }
+  static std::vector<std::uint32_t> ask_for_many(harness::H2Client& client) {
+    std::vector<std::uint32_t> streams;
+    for (std::size_t i = 0; i < kStreams; ++i) {
+      streams.push_back(client.begin({.target = "/bytes/3000000"}));
+    }
+    return streams;
+  }
+};
+
+TEST_P(ShutWindowTest, HoldsWhatItsLimitSaysAndLittleMore) {
+  start_warm();
+  std::unique_ptr<harness::H2Client> shut;
+  const std::uint64_t grown = growth_kib([&] {
+    if (GetParam()) {
+      auto open = connect_h2({.keeps_bodies = false});
+      for (const std::uint32_t stream : ask_for_many(*open)) {
+        ASSERT_EQ(open->finish(stream).body_size, 3'000'000u);
+      }
+    }
+    shut = connect_h2({.opens_windows = false, .settings = {{harness::h2::kInitialWindowSize, 0}}});
+    for (const std::uint32_t stream : ask_for_many(*shut)) {
+      ASSERT_TRUE(shut->wait_for_head(stream));
+    }
+    for (int i = 0; i < 100; ++i) EXPECT_EQ(get("/").status, 200);
+  });
+  const double amplification =
+      static_cast<double>(grown) / static_cast<double>(kStreams * kStreamBufferKib);
+  RecordProperty("amplification", std::to_string(amplification));
+  EXPECT_LE(amplification, kSanitized ? 10 : 3);
+}
+
+INSTANTIATE_TEST_SUITE_P(Connections, ShutWindowTest, testing::Bool(),
+                         [](const auto& each) { return each.param ? "Grown" : "New"; });
 
 TEST_F(MemoryTest, ASlowReaderLeavesOthersAlone) {
   if (!harness::Wrk::installed()) GTEST_SKIP() << "wrk is not installed";

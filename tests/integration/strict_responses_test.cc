@@ -1,5 +1,7 @@
 // What servers must not say, byte for byte: the client gets a 502 or sees the response break off,
 // never something that looks whole and isn't; and that server connection serves nobody again.
+#include "tests/harness/h2_client.h"
+#include "tests/harness/strict_h2_origin.h"
 #include "tests/integration/sluice_test.h"
 
 namespace sluice::integration {
@@ -204,6 +206,45 @@ TEST_F(StrictResponsesTest, BytesAfterTheEndPoisonNobody) {
     const Response next = client->get("/bytes/3");
     EXPECT_EQ(next.body_size, 3u) << "the client's connection goes on: " << next.summary();
     EXPECT_FALSE(next.fields.has("X-Poison"));
+  }
+}
+
+// HTTP/2 servers, whose responses end where their streams do: a body where there can be none, and a
+// stream that is cut before any of its response could leave.
+TEST_F(StrictResponsesTest, StreamsOfServersThatGoWrongBehindTheirHeads) {
+  harness::StrictH2Origin origin("blue");
+  start({.workers = 1,
+         .listener = "protocols = [\"http/1.1\", \"h2\"]",
+         .backends = {{"blue", {{"one", origin.address()}}}},
+         .backend_lines = {{"blue", "protocol = \"h2\""}},
+         .split = "{ blue = 1 }"});
+  const struct {
+    const char* method;
+    const char* kind;
+    bool reset_to_h2 = false;  // who sees the reset itself
+  } cases[] = {
+      {"POST", "data-on-204"},      {"POST", "data-on-304"},
+      {"POST", "data-on-length-0"}, {"HEAD", "data-short-of-length"},
+      {"POST", "reset-behind-204"}, {"POST", "reset-behind-head", true},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(std::string(c.method) + " " + c.kind);
+    const std::string target = std::string("/garbage/") + c.kind;
+    auto client = connect();
+    const Response response = client->request(c.method, target);
+    EXPECT_TRUE(response.complete()) << response.summary();
+    EXPECT_EQ(response.status, 502) << response.summary();
+    EXPECT_EQ(client->get("/").status, 200) << "the client's connection goes on";
+    auto h2 = harness::H2Client::connect(sluice_->endpoint("http"));
+    ASSERT_TRUE(h2) << h2.error();
+    const harness::H2Response over_h2 = (*h2)->request(c.method, target);
+    if (c.reset_to_h2) {
+      EXPECT_TRUE(over_h2.reset_code) << over_h2.summary();
+    } else {
+      EXPECT_TRUE(over_h2.complete()) << over_h2.summary();
+      EXPECT_EQ(over_h2.status, 502) << over_h2.summary();
+    }
+    EXPECT_EQ((*h2)->get("/").status, 200);
   }
 }
 

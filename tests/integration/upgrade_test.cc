@@ -2,6 +2,7 @@
 // a route allows it; and server-sent events, which need no tunnel but may not wait either.
 #include <thread>
 
+#include "tests/harness/certificate.h"
 #include "tests/harness/child.h"
 #include "tests/harness/h2_client.h"
 #include "tests/harness/raw_origin.h"
@@ -38,10 +39,11 @@ std::string websocket_text(std::string_view text) {
 class UpgradeTest : public SluiceTest {
  protected:
   // `blue` is that address.
-  void start_with(const std::string& address, Scenario scenario = {}, bool h2 = false) {
+  void start_with(const std::string& address, Scenario scenario = {}, bool h2 = false,
+                  const std::string& tls = "") {
     scenario.backends = {{"blue", {{"one", address}}}};
     scenario.split = "{ blue = 1 }";
-    if (h2) scenario.backend_lines["blue"] = "protocol = \"h2\"";
+    if (h2) scenario.backend_lines["blue"] = "protocol = \"h2\"\n" + tls;
     scenario.listener += "protocols = [\"http/1.1\", \"h2\"]\n";
     start(scenario);
   }
@@ -114,36 +116,62 @@ TEST_F(UpgradeTest, AWebSocketThroughExtendedConnectReachesAnHttp1Server) {
   EXPECT_EQ(exchange(*client, stream, websocket_text("four"), 6).substr(2), "four");
 }
 
-TEST_F(UpgradeTest, AWebSocketReachesAnHttp2Server) {
-  StrictH2Origin origin("blue");
-  start_with(origin.address(), {}, true);
-  {
-    auto client = connect_h2();
-    const std::uint32_t stream = client->begin(websocket_ask("/tunnel"));
-    ASSERT_TRUE(client->wait_for_head(stream)) << client->response(stream).summary();
-    ASSERT_EQ(client->response(stream).status, 200);
-    EXPECT_EQ(exchange(*client, stream, "any bytes", 9), "any bytes");
-    // The client's half ends; the server sends the rest and ends its own.
-    client->put(stream, "last", true);
-    const harness::H2Response response = client->finish(stream);
-    EXPECT_TRUE(response.complete()) << response.summary();
-    EXPECT_EQ(response.body, "any byteslast");
+// From clients of both versions, over TLS too, through an extended CONNECT to the server.
+class UpgradeToH2Test : public UpgradeTest, public testing::WithParamInterface<bool> {
+ protected:
+  UpgradeToH2Test() {
+    StrictH2Origin::Options options{.name = "blue", .tls = {}};
+    if (GetParam()) {
+      options.tls = harness::make_certificate(directory_->path(), "origin", {"app.internal"});
+    }
+    origin_ = std::make_unique<StrictH2Origin>(options);
+    start_with(origin_->address(), {}, true,
+               GetParam() ? "tls = { ca_file = \"@DIR@/origin.pem\", server_name = "
+                            "\"app.internal\" }\n"
+                          : "");
   }
-  {
-    auto client = connect();
-    std::string request = kUpgrade;
-    request.replace(request.find("/ "), 2, "/tunnel ");
-    ASSERT_TRUE(client->send(request));
-    const Response response = client->read_response({.interim_too = true});
-    ASSERT_EQ(response.status, 101) << response.summary();
-    EXPECT_EQ(response.field("Sec-WebSocket-Accept"), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
-    ASSERT_TRUE(client->send("over and out"));
-    client->finish_sending();
-    EXPECT_EQ(client->read_to_end(), "over and out");
+  void TearDown() override {
+    EXPECT_THAT(origin_->violations(), testing::IsEmpty());
+    EXPECT_EQ(origin_->requests().at(0).fields.get(":protocol"), "websocket");
+    EXPECT_EQ(origin_->requests().at(0).fields.get(":scheme"), GetParam() ? "https" : "http");
+    UpgradeTest::TearDown();
   }
-  EXPECT_THAT(origin.violations(), testing::IsEmpty());
-  EXPECT_EQ(origin.requests().at(0).fields.get(":protocol"), "websocket");
+
+  std::unique_ptr<StrictH2Origin> origin_;
+};
+
+TEST_P(UpgradeToH2Test, AWebSocketOverHttp2Passes) {
+  H2Client::Options options;
+  if (GetParam()) options.tls = harness::ClientTls{};
+  auto connected = H2Client::connect(sluice_->endpoint(GetParam() ? "https" : "http"), options);
+  ASSERT_TRUE(connected) << connected.error();
+  H2Client& client = **connected;
+  const std::uint32_t stream = client.begin(websocket_ask("/tunnel"));
+  ASSERT_TRUE(client.wait_for_head(stream)) << client.response(stream).summary();
+  ASSERT_EQ(client.response(stream).status, 200);
+  EXPECT_EQ(exchange(client, stream, "any bytes", 9), "any bytes");
+  // The client's half ends; the server sends the rest and ends its own.
+  client.put(stream, "last", true);
+  const harness::H2Response response = client.finish(stream);
+  EXPECT_TRUE(response.complete()) << response.summary();
+  EXPECT_EQ(response.body, "any byteslast");
 }
+
+TEST_P(UpgradeToH2Test, AWebSocketOverHttp1Passes) {
+  auto client = GetParam() ? connect_tls() : connect();
+  std::string request = kUpgrade;
+  request.replace(request.find("/ "), 2, "/tunnel ");
+  ASSERT_TRUE(client->send(request));
+  const Response response = client->read_response({.interim_too = true});
+  ASSERT_EQ(response.status, 101) << response.summary();
+  EXPECT_EQ(response.field("Sec-WebSocket-Accept"), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+  ASSERT_TRUE(client->send("over and out"));
+  client->finish_sending();
+  EXPECT_EQ(client->read_to_end(), "over and out");
+}
+
+INSTANTIATE_TEST_SUITE_P(Servers, UpgradeToH2Test, testing::Bool(),
+                         [](const auto& each) { return each.param ? "Tls" : "Plain"; });
 
 TEST_F(UpgradeTest, ARefusedUpgradeIsAnOrdinaryAnswer) {
   start_with(start_websocket_server());

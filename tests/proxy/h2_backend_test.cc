@@ -44,6 +44,34 @@ TEST_F(H2BackendTest, AStreamOfAnOpenConnectionIsLeasedConnected) {
   EXPECT_EQ(next.log, "at once; head 204; end; ");
 }
 
+TEST_F(H2BackendTest, AHeadWithoutABodyIsHeldUntilItsStreamEnds) {
+  for (const char* method : {"GET", "HEAD"}) {
+    for (const bool body : {false, true}) {
+      SCOPED_TRACE(std::string(method) + (body ? ", with a body" : ""));
+      Asker& asker = ask(method);
+      turns();
+      auto& request = server_[0].requests.back();
+      request.respond(std::string_view(method) == "HEAD" ? 200 : 304, {}, false);
+      turns();
+      EXPECT_FALSE(asker.over);
+      EXPECT_EQ(asker.response.status, 0) << "it would be whole to a client of HTTP/1";
+      if (body) request.stream->send_data(as_bytes("body"));
+      request.stream->send_end({});
+      turns();
+      ASSERT_TRUE(asker.over);
+      if (body) {
+        ASSERT_TRUE(asker.failure);
+        EXPECT_EQ(asker.failure->kind, BackendFailure::Kind::bad_response);
+        EXPECT_NE(asker.detail, "");
+        EXPECT_EQ(asker.response.status, 0);
+      } else {
+        EXPECT_TRUE(asker.log.ends_with("; end; ")) << asker.log;
+      }
+    }
+  }
+  EXPECT_EQ(server_.size(), 1u) << "its connection is none the worse";
+}
+
 TEST_F(H2BackendTest, BodiesAndTrailersCrossBothWays) {
   Asker& asker = ask("POST", false);
   turns();
@@ -100,8 +128,7 @@ TEST_F(H2BackendTest, ASlowServerIsToldInBufferedAndASlowReaderStopsItsStreamOnl
   at_server(0, 0).stream->pause();
   turns();
   EXPECT_GT(asker.stream->buffered(), 0u);
-  host_.limits_.stream_buffer_bytes = 20'000;
-  asker.stream->notify_when_writable();
+  asker.stream->notify_when_below(10'000);
   turns();
   EXPECT_EQ(asker.log, "connected; ");
   at_server(0, 0).stream->resume();
@@ -300,6 +327,28 @@ TEST_F(H2BackendTest, AServerThatSpeaksHttp1IsSaidSo) {
   ASSERT_TRUE(asker.failure);
   EXPECT_EQ(asker.failure->kind, Kind::bad_response);
   EXPECT_EQ(asker.detail, "The server does not speak HTTP/2.");
+  EXPECT_TRUE(server_[0].peer.saw_end());
+}
+
+TEST_F(H2BackendTest, AServerThatNeverAcknowledgesSettingsIsLeft) {
+  server_.silent = true;
+  Asker& asker = ask();
+  turns();
+  server_[0].peer.write(std::string("\0\0\0\4\0\0\0\0\0", 9));  // SETTINGS of its own
+  turns();
+  EXPECT_EQ(asker.log, "connected; ");
+  pass(std::chrono::seconds(9));
+  EXPECT_FALSE(asker.over);
+  pass(std::chrono::seconds(2));
+  turns();
+  ASSERT_TRUE(asker.failure);
+  EXPECT_EQ(asker.failure->kind, Kind::bad_response);
+  EXPECT_FALSE(asker.failure->unprocessed) << "it has been sent";
+  EXPECT_EQ(asker.detail, "The server did not acknowledge our SETTINGS.");
+  EXPECT_EQ(counted(Count::timeout_h2_settings), 1u);
+  // GOAWAY, last stream 0, SETTINGS_TIMEOUT.
+  const std::string sent = server_[0].end.take();
+  EXPECT_TRUE(sent.ends_with(std::string("\0\0\10\7\0\0\0\0\0\0\0\0\0\0\0\0\4", 17)));
   EXPECT_TRUE(server_[0].peer.saw_end());
 }
 

@@ -173,7 +173,7 @@ void H2Peer::take_settings(const wire::Frame& frame) {
     initial_window_ = settings_[id];
     for (auto& [stream_id, stream] : streams_) stream.window += change;
   }
-  send(wire::frame(wire::kSettings, wire::kAck, 0));
+  if (options_.acknowledges) send(wire::frame(wire::kSettings, wire::kAck, 0));
   for (auto& [id, stream] : streams_) send_some(id, stream);
 }
 

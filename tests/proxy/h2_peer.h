@@ -25,6 +25,7 @@ class H2Peer {
   struct Options {
     bool is_server = false;
     wire::Settings settings;
+    bool acknowledges = true;   // SETTINGS
     bool opens_windows = true;  // gives the windows back for data as it comes
   };
   struct Stream {
