@@ -53,18 +53,21 @@ std::string render_alerts(std::span<const TimedAlert> alerts, std::string_view n
   return json.finish();
 }
 
-TimedAlert AlertBook::note(const Event& event) {
+std::optional<TimedAlert> AlertBook::note(const Event& event) {
   TimedAlert timed{event.alert, event.time};
   if (event.alert.state == Alert::State::note) return timed;
   const auto known = firing_.find(key_of(event.alert));
   if (known != firing_.end()) timed.since = known->second.since;
-  if (event.alert.state == Alert::State::resolved) {
-    if (known != firing_.end()) firing_.erase(known);
-  } else if (known != firing_.end()) {
-    known->second = timed;
-  } else if (firing_.size() < kAlertsMax) {
-    firing_.emplace(key_of(event.alert), timed);
+  if (event.alert.state == Alert::State::firing) {
+    if (known != firing_.end()) {
+      known->second = timed;
+    } else if (firing_.size() < kAlertsMax) {
+      firing_.emplace(key_of(event.alert), timed);
+    }
+    return timed;
   }
+  if (known == firing_.end()) return {};
+  firing_.erase(known);
   return timed;
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -36,9 +37,9 @@ class AlertBook {
   // More are told once, and not repeated.
   static constexpr std::size_t kAlertsMax = 4096;
 
-  // Takes the event's alert in. The alert as it is to be told: `since` is of the first of a firing
-  // alert, and of a resolved one too.
-  TimedAlert note(const Event& event);
+  // Takes the event's alert in. As it is to be told: `since` is of the first of a firing alert, and
+  // of a resolved one too. nullopt: it says that something is over which never fired.
+  std::optional<TimedAlert> note(const Event& event);
   std::vector<TimedAlert> firing() const;
   bool empty() const { return firing_.empty(); }
 

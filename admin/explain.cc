@@ -254,7 +254,12 @@ Choice judge_backends(const Asked& asked, const View& view, std::size_t index) {
   }
   choice.ticket = route.runtime->tickets_taken();
   choice.next = route.schedule.pick(choice.ticket);
-  if (asked.method == "CONNECT" && !view.snapshot->config->routes[index].allow_connect) {
+  const routing::RouteState* const state = view.state.route(route.name);
+  if (state != nullptr && state->setting.maintenance) {
+    choice.status = 503;
+    choice.answer = fmt::format("the route is in maintenance: Retry-After: {}",
+                                state->setting.maintenance->retry_after.count());
+  } else if (asked.method == "CONNECT" && !view.snapshot->config->routes[index].allow_connect) {
     choice.status = 405;
     choice.answer = "the route does not allow CONNECT";
   } else if (choice.backends[choice.next].taking_work == 0) {

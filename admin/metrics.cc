@@ -114,6 +114,7 @@ constexpr Kind kTimeouts[] = {
     {Count::timeout_response_head, "response_head"},
     {Count::timeout_stream, "stream"},
     {Count::timeout_exchange, "exchange"},
+    {Count::timeout_h2_settings, "h2_settings"},
 };
 constexpr Kind kBackendHandshakes[] = {{Count::backend_tls_full, "full"},
                                        {Count::backend_tls_resumed, "resumed"},
@@ -126,6 +127,7 @@ constexpr Kind kH2Goaways[] = {
     {Count::h2_goaways_slow_head, "slow_head"},
     {Count::h2_goaways_protocol_error, "protocol_error"},
     {Count::h2_goaways_exhausted, "exhausted"},
+    {Count::h2_goaways_settings_timeout, "settings_timeout"},
 };
 constexpr Kind kH2Exhausted[] = {
     {Count::h2_exhausted_resets, "resets"},

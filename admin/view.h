@@ -71,7 +71,7 @@ struct ProcessInfo {
 // One of [webhooks.NAME].
 struct WebhookView {
   std::string name;
-  std::string url;
+  std::string url;  // without its query, which may be a secret
   conf::Webhook::Format format = conf::Webhook::Format::json;
   EventTypes events;
   std::size_t queue_length = 0;

@@ -73,6 +73,7 @@ enum class Count : std::uint8_t {
   timeout_response_head,
   timeout_stream,
   timeout_exchange,
+  timeout_h2_settings,  // not configurable
   // HTTP/2 connections of clients, their streams, and how these ended out of order.
   h2_connections,
   h2_streams,
@@ -84,6 +85,7 @@ enum class Count : std::uint8_t {
   h2_goaways_slow_head,
   h2_goaways_protocol_error,
   h2_goaways_exhausted,
+  h2_goaways_settings_timeout,
   // Budgets that ran out (h2/budget.h).
   h2_exhausted_resets,
   h2_exhausted_empty_data,

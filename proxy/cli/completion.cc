@@ -153,6 +153,7 @@ std::vector<std::string> positional_words(const Spot& spot, const std::string& n
     }
     return unset_backends(ask(spot.client), before.front(), before.subspan(1));
   }
+  if (name == "FILE" || name == "FILES") return {std::string(kCompleteFiles)};
   if (name == "SHELL") return {"bash", "zsh", "fish"};
   return {};
 }

@@ -122,7 +122,9 @@ class Webhooks::Hook {
     if (!events_.has(event.type)) return;
     if (settings_.hook.format == Format::alertmanager) {
       const bool first = book_.empty();
-      event.time = book_.note(event).since;
+      const auto alert = book_.note(event);
+      if (!alert) return;
+      event.time = alert->since;
       if (first) repeat_at_ = now() + admin::kAlertRepeatTime;
     }
     queue_.push(std::move(event), now());
@@ -131,7 +133,7 @@ class Webhooks::Hook {
 
   admin::WebhookView view() const {
     return {.name = settings_.hook.name,
-            .url = settings_.hook.url.text,
+            .url = settings_.hook.url.text.substr(0, settings_.hook.url.text.find('?')),
             .format = settings_.hook.format,
             .events = events_,
             .queue_length = queue_.size(),

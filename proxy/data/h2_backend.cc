@@ -15,7 +15,8 @@ H2Backend::H2Backend(std::shared_ptr<H2Pool> pool)
     : pool_(std::move(pool)),
       host_(pool_->host()),
       transport_(host_.loop(), *this),
-      timer_(io::Timer::calling<&H2Backend::on_timer>(this)) {
+      timer_(io::Timer::calling<&H2Backend::on_timer>(this)),
+      settings_timer_(io::Timer::calling<&H2Backend::on_settings_timer>(this)) {
 }
 
 H2Backend::~H2Backend() = default;
@@ -89,6 +90,7 @@ void H2Backend::on_open() {
     }
   }
   state_ = State::open;
+  host_.loop().timers().arm(settings_timer_, host_.loop().now() + h2::kSettingsAcknowledgeTime);
   host_.loop().flush_at_end_of_turn(*this);
   host_.loop().defer(*this);
 }
@@ -349,6 +351,23 @@ void H2Backend::fail_session() {
   end();
 }
 
+// Nothing that our SETTINGS say binds the server yet, and it has had its time.
+void H2Backend::on_settings_timer() {
+  if (state_ != State::open || session_->settings_acknowledged()) return;
+  host_.counters().add(Count::timeout_h2_settings);
+  loss_ = {.kind = Kind::bad_response, .detail = "The server did not acknowledge our SETTINGS."};
+  going_away_ = true;
+  pool_->update(*this);
+  session_->go_away(h2::ErrorCode::settings_timeout);
+  session_->flush(*this);
+  session_->on_connection_lost();
+  session_->deliver();
+  BackendFailure failure = *loss_;
+  failure.unprocessed = true;
+  fail_held(failure);
+  end();
+}
+
 void H2Backend::fail_connect(Kind kind, std::string_view detail) {
   connect_failed_ = true;
   if (kind == Kind::tls_failed || kind == Kind::certificate_refused) {
@@ -394,6 +413,7 @@ void H2Backend::terminate() {
   if (state_ == State::closing) return;
   state_ = State::closing;
   timer_.cancel();
+  settings_timer_.cancel();
   pool_->update(*this);
   transport_.terminate();
 }

@@ -130,6 +130,7 @@ class H2Backend final : public io::Retired,
   void rest();
   bool wanted() const;
   void fail_session();
+  void on_settings_timer();
   void on_gone(BackendFailure::Kind kind, std::string_view detail);
   void fail_connect(BackendFailure::Kind kind, std::string_view detail);
   void lose(BackendFailure::Kind kind, std::string_view detail);
@@ -144,7 +145,8 @@ class H2Backend final : public io::Retired,
   Transport transport_;
   std::unique_ptr<h2::Session> session_;
   h2::Section section_;
-  io::Timer timer_;  // until it is set up; idle; ending
+  io::Timer timer_;           // until it is set up; idle; ending
+  io::Timer settings_timer_;  // until the server has acknowledged our SETTINGS
   // While it isn't set up: the longest time to connect of those that lease it, since it began.
   TimePoint set_up_by_{};
   TimePoint give_up_next_{};  // when the first of them may have waited for long enough

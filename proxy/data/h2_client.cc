@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "proxy/data/h1_output.h"
+#include "proxy/data/refusals.h"
 #include "proxy/http/error_response.h"
 
 namespace sluice::proxy {
@@ -106,17 +107,14 @@ void H2Client::on_data(Bytes bytes) {
 // Reads `bytes`; whether the connection has cost too much for what it was good for.
 bool H2Client::too_dear(Bytes bytes, bool& good) {
   const TimePoint now = host().loop().now();
-  const Duration forgiven = (now - std::exchange(vain_since_, now)) / kVainTimeDivisor;
-  vain_time_ -= std::min(vain_time_, forgiven);
-  if (++vain_reads_ <= kVainReadsFree) {
-    vain_time_ = {};
+  if (!vain_time_.begin_read(now)) {
     good = session_.receive(bytes, now);
     return false;
   }
   const Duration before = thread_cpu_time();
   good = session_.receive(bytes, now);
-  vain_time_ += thread_cpu_time() - before;
-  return good && vain_reads_ > 0 && vain_time_ > kVainTimeMax;
+  vain_time_.spend(thread_cpu_time() - before);
+  return good && vain_time_.exhausted();
 }
 
 void H2Client::on_end(bool) {
@@ -181,7 +179,7 @@ void H2Client::on_refused_request(h2::Stream& stream, const http::RequestHead& h
   host().counters().add(Count::h2_streams);
   const bool malformed = error.status == h2::kMalformed;
   const int status = malformed ? 400 : error.status;
-  host().counters().add(admin::count_for_refusal(status));
+  count_refusal(host().counters(), {status, error.reason, error.bound});
   if (malformed) {
     host().counters().add(Count::h2_resets_sent);
   } else {
@@ -305,6 +303,9 @@ void H2Client::watch_head() {
   const std::uint64_t before = std::exchange(sections_, session_.sections());
   if (!session_.head_pending()) {
     head_due_ = kNever;
+    if (settings_due_ == kNever && !session_.settings_acknowledged()) {
+      settings_due_ = host().loop().now() + h2::kSettingsAcknowledgeTime;
+    }
   } else if (head_due_ == kNever || sections_ > before) {
     head_due_ = host().loop().now() + settings().timeouts.request_head;
   }
@@ -313,7 +314,8 @@ void H2Client::watch_head() {
 // The timer is left alone while it comes too early: it is cheaper to look again than to move it
 // with every request.
 void H2Client::schedule() {
-  const TimePoint due = std::min({head_due_, idle_due_, last_due_, output_due_});
+  if (session_.settings_acknowledged()) settings_due_ = kNever;
+  const TimePoint due = std::min({head_due_, settings_due_, idle_due_, last_due_, output_due_});
   if (due >= armed_for_) return;
   armed_for_ = due;
   connection_.arm(due - host().loop().now());
@@ -326,6 +328,12 @@ void H2Client::on_timer() {
     host().counters().add(Count::timeout_request_head);
     session_.go_away(ErrorCode::enhance_your_calm);
     fail(Count::h2_goaways_slow_head);
+    return;
+  }
+  if (now >= settings_due_ && !session_.settings_acknowledged()) {
+    host().counters().add(Count::timeout_h2_settings);
+    session_.go_away(ErrorCode::settings_timeout);
+    fail(Count::h2_goaways_settings_timeout);
     return;
   }
   if (now >= last_due_) end();

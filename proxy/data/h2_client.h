@@ -30,6 +30,7 @@
 #include "proxy/data/client_protocol.h"
 #include "proxy/data/h2_client_stream.h"
 #include "proxy/h2/session.h"
+#include "proxy/h2/vain_time.h"
 
 namespace sluice::proxy {
 
@@ -43,12 +44,6 @@ class H2Client final : public ClientProtocol,
   static constexpr std::size_t kOutputBytesMax = 128 * 1024;
   // From the announcement of the end to its being final: a round trip, and time to take it in.
   static constexpr Duration kAnnounceTime = std::chrono::milliseconds(500);
-  // CPU time for reading frames since a request was last answered, or data taken. It is measured
-  // after kVainReadsFree reads in vain only, since the clock costs a system call. What may be spent
-  // so for ever, as a share of all time, is one in kVainTimeDivisor.
-  static constexpr Duration kVainTimeMax = std::chrono::milliseconds(100);
-  static constexpr int kVainTimeDivisor = 100;
-  static constexpr unsigned kVainReadsFree = 32;
 
   explicit H2Client(ClientConnection& connection);
   ~H2Client() override;
@@ -73,7 +68,7 @@ class H2Client final : public ClientProtocol,
   // settle() is to be called.
   void changed(H2ClientStream& stream);
   // The connection did something that was worth its while.
-  void note_useful() { vain_reads_ = 0; }
+  void note_useful() { vain_time_.note_useful(); }
   // A request's body turned out to be large, or is over.
   void large_body_begins();
   void large_body_ends();
@@ -117,18 +112,17 @@ class H2Client final : public ClientProtocol,
   base::IntrusiveList<H2ClientStream, H2StreamTag> streams_;  // all, owned
   base::IntrusiveList<H2ClientStream, H2ChangeTag> changed_;  // those to settle
   // When what is due; kNever: not.
-  TimePoint head_due_ = kNever;    // the preface, or a field section that was begun
-  TimePoint idle_due_ = kNever;    // the next request
-  TimePoint last_due_ = kNever;    // the end of the announcement
-  TimePoint output_due_ = kNever;  // some of what is unsent
-  TimePoint armed_for_ = kNever;   // the connection's timer; at times too early, never too late
-  std::uint64_t written_ = 0;      // bytes, ever
-  std::uint64_t taken_ = 0;        // likewise taken by the socket, when output_due_ was set
+  TimePoint head_due_ = kNever;      // the preface, or a field section that was begun
+  TimePoint settings_due_ = kNever;  // that our SETTINGS are acknowledged
+  TimePoint idle_due_ = kNever;      // the next request
+  TimePoint last_due_ = kNever;      // the end of the announcement
+  TimePoint output_due_ = kNever;    // some of what is unsent
+  TimePoint armed_for_ = kNever;     // the connection's timer; at times too early, never too late
+  std::uint64_t written_ = 0;        // bytes, ever
+  std::uint64_t taken_ = 0;          // likewise taken by the socket, when output_due_ was set
   std::uint64_t requests_ = 0;
   std::uint64_t sections_ = 0;  // of the session, when head_due_ was looked at
-  Duration vain_time_{};
-  TimePoint vain_since_{};  // when some of it was last forgiven
-  unsigned vain_reads_ = 0;
+  h2::VainTime vain_time_;
   unsigned large_bodies_ = 0;
   bool output_waits_ = false;  // some was unsent when output_due_ was set
   State state_ = State::serving;

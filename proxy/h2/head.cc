@@ -101,15 +101,19 @@ void SectionReader::begin(Kind kind) {
   cookie_seen_ = false;
 }
 
-ParseError SectionReader::refusal(int status, const char* reason) const {
-  return {kind_ == Kind::response ? 502 : status, reason};
+ParseError SectionReader::refusal(int status, const char* reason, http::HeadBound bound) const {
+  return {kind_ == Kind::response ? 502 : status, reason, bound};
 }
 
 ParseError SectionReader::add(std::string_view name, std::string_view value) {
   bytes_ += name.size() + value.size() + kFieldOverheadBytes;
-  if (bytes_ > limits_.head_bytes) return refusal(431, "fields too long in all");
+  if (bytes_ > limits_.head_bytes) {
+    return refusal(431, "fields too long in all", http::HeadBound::head_bytes);
+  }
   if (name.starts_with(':')) return add_pseudo(name, value);
-  if (++count_ > limits_.field_count) return refusal(431, "too many fields");
+  if (++count_ > limits_.field_count) {
+    return refusal(431, "too many fields", http::HeadBound::field_count);
+  }
   return add_regular(name, value);
 }
 
@@ -148,7 +152,7 @@ ParseError SectionReader::add_regular(std::string_view name, std::string_view va
   if (const char* problem = check_name(name)) return refusal(kMalformed, problem);
   if (const char* problem = check_value(value)) return refusal(kMalformed, problem);
   if (name.size() + value.size() > limits_.field_line_bytes) {
-    return refusal(431, "field line too long");
+    return refusal(431, "field line too long", http::HeadBound::field_line_bytes);
   }
   const FieldId id = http::field_id(name);
   if (is_connection_specific(id)) return refusal(kMalformed, "field of an HTTP/1 connection");

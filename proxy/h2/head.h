@@ -70,7 +70,8 @@ class SectionReader {
     kStatus = 32,
   };
   bool has(Pseudo pseudo) const { return (seen_ & pseudo) != 0; }
-  http::ParseError refusal(int status, const char* reason) const;
+  http::ParseError refusal(int status, const char* reason,
+                           http::HeadBound bound = http::HeadBound::none) const;
   http::ParseError add_pseudo(std::string_view name, std::string_view value);
   http::ParseError add_regular(std::string_view name, std::string_view value);
   http::ParseError check_form() const;

@@ -447,6 +447,10 @@ bool Session::head_pending() const {
          (state.scanner.header().has_fields() && !state.scanner.at_boundary());
 }
 
+bool Session::settings_acknowledged() const {
+  return state_->settings_acknowledged;
+}
+
 std::uint64_t Session::sections() const {
   return state_->sections;
 }

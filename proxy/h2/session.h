@@ -47,6 +47,11 @@ enum class ErrorCode : std::uint32_t {
   http_1_1_required = 0xd,
 };
 
+// How long a peer may take to acknowledge our SETTINGS once the connection stands: until then
+// nothing that they say can be held against it. Its owner then ends it with SETTINGS_TIMEOUT (RFC
+// 9113 §6.5.3).
+inline constexpr Duration kSettingsAcknowledgeTime = std::chrono::seconds(10);
+
 struct Options {
   enum class Role : std::uint8_t { server, client };
   Role role = Role::server;  // ours on this connection
@@ -193,6 +198,8 @@ class Session {
 
   // The peer's preface with its SETTINGS, or a field section that it has begun, isn't whole yet.
   bool head_pending() const;
+  // The peer has acknowledged our SETTINGS.
+  bool settings_acknowledged() const;
   // Field sections that have come whole, ever.
   std::uint64_t sections() const;
   std::size_t streams() const;  // that are open, or have something to tell or to send

@@ -394,7 +394,11 @@ void SessionState::on_frame(const nghttp2_frame& frame) {
       if (StreamState* const stream = stream_of(frame.hd.stream_id)) stream->reset_by_peer = true;
       break;
     case NGHTTP2_SETTINGS:
-      if (!server() && (frame.hd.flags & NGHTTP2_FLAG_ACK) == 0) settings_news = true;
+      if ((frame.hd.flags & NGHTTP2_FLAG_ACK) != 0) {
+        settings_acknowledged = true;
+      } else if (!server()) {
+        settings_news = true;
+      }
       break;
     case NGHTTP2_GOAWAY:
       if (frame.goaway.error_code != NGHTTP2_NO_ERROR) {

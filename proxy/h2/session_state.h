@@ -226,6 +226,7 @@ struct SessionState {
   bool go_away_received = false;
   bool go_away_news = false;
   bool settings_news = false;
+  bool settings_acknowledged = false;
 };
 
 }  // namespace sluice::h2

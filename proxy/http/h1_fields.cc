@@ -35,12 +35,16 @@ ParseError append_field_line(std::string_view line, MessageSide side, std::size_
             is_white_space(line[colon]) ? "white space before colon" : "bad byte in field name"};
   }
   if (colon == 0) return {400, "empty field name"};
-  if (colon > Fields::kNameBytesMax) return {431, "field name too long"};
+  if (colon > Fields::kNameBytesMax) {
+    return {431, "field name too long", HeadBound::field_line_bytes};
+  }
   const std::string_view name = line.substr(0, colon);
   const std::string_view text = line.substr(colon + 1);
   const std::string_view value = trim_white_space(text);
   if (!is_field_value(value)) return bad_value(value);
-  if (fields.size() >= field_count_max) return {431, "too many fields"};
+  if (fields.size() >= field_count_max) {
+    return {431, "too many fields", HeadBound::field_count};
+  }
   const FieldId id = field_id(name);
   if (frames(id) && text.find('\t') != std::string_view::npos) {
     return {400, "tab in a framing field"};
@@ -57,9 +61,9 @@ ParseError field_section_error(H1LineReader::Status status) {
     case H1LineReader::Status::bare_lf:
       return {400, "bare LF in fields"};
     case H1LineReader::Status::line_too_long:
-      return {431, "field line too long"};
+      return {431, "field line too long", HeadBound::field_line_bytes};
     case H1LineReader::Status::section_too_long:
-      return {431, "fields too long in all"};
+      return {431, "fields too long in all", HeadBound::head_bytes};
     case H1LineReader::Status::line:
     case H1LineReader::Status::need_more:
       break;

@@ -198,7 +198,7 @@ ParseError H1HeadParser::bad_line(H1LineReader::Status status) const {
   if (phase_ == Phase::fields) return field_section_error(status);
   switch (status) {
     case H1LineReader::Status::line_too_long:
-      return {414, "first line too long"};
+      return {414, "first line too long", HeadBound::request_line_bytes};
     case H1LineReader::Status::bare_lf:
       return {400, "bare LF in first line"};
     default:

@@ -7,12 +7,22 @@
 
 namespace sluice::http {
 
+// Which of HeadLimits was exceeded.
+enum class HeadBound : std::uint8_t {
+  none,
+  request_line_bytes,
+  field_line_bytes,
+  head_bytes,
+  field_count,
+};
+
 struct ParseError {
   // What the client is to be answered: 4xx or 5xx for a request; always 502 for a response.
   // 0: no error.
   int status = 0;
   // Short and stable, for log, metric and answer: "bare LF in head". Static storage.
   const char* reason = "";
+  HeadBound bound = HeadBound::none;
 
   explicit operator bool() const { return status != 0; }
   bool operator==(const ParseError& other) const {

@@ -165,16 +165,17 @@ TEST(AlertBook, KeepsWhatFiresUntilItIsResolved) {
   AlertBook book;
   book.note(alert_event(Alert::State::firing, "web-1", kNow));
   book.note(alert_event(Alert::State::firing, "web-2", kNow + seconds(1)));
-  const TimedAlert again = book.note(alert_event(Alert::State::firing, "web-1", kNow + seconds(9)));
+  const TimedAlert again =
+      *book.note(alert_event(Alert::State::firing, "web-1", kNow + seconds(9)));
   EXPECT_EQ(again.since, kNow) << "it is still the same alert";
   EXPECT_EQ(book.firing().size(), 2u);
   const TimedAlert over =
-      book.note(alert_event(Alert::State::resolved, "web-1", kNow + seconds(20)));
+      *book.note(alert_event(Alert::State::resolved, "web-1", kNow + seconds(20)));
   EXPECT_EQ(over.since, kNow);
   EXPECT_EQ(book.firing().size(), 1u);
   book.note(alert_event(Alert::State::note, "web-3", kNow));
   EXPECT_EQ(book.firing().size(), 1u);
-  book.note(alert_event(Alert::State::resolved, "web-9", kNow));
+  EXPECT_FALSE(book.note(alert_event(Alert::State::resolved, "web-9", kNow)));
   EXPECT_EQ(book.firing().size(), 1u);
 }
 
@@ -188,7 +189,7 @@ TEST(AlertBook, IsBounded) {
 
 TEST(Alerts, AreWhatAlertmanagerTakes) {
   AlertBook book;
-  const TimedAlert firing = book.note(alert_event(Alert::State::firing, "web-1", kNow));
+  const TimedAlert firing = *book.note(alert_event(Alert::State::firing, "web-1", kNow));
   const WallTime now = kNow + seconds(30);
   json alert = json::parse(render_alerts(std::vector{firing}, "node-1", now))[0];
   EXPECT_EQ(alert["labels"]["alertname"], "SluiceServerDown");
@@ -199,7 +200,7 @@ TEST(Alerts, AreWhatAlertmanagerTakes) {
   EXPECT_EQ(alert["startsAt"], "2026-11-18T11:06:40.000000000Z");
   EXPECT_EQ(alert["endsAt"], "2026-11-18T11:11:10.000000000Z") << "unless it is told again";
   EXPECT_GT(kAlertHoldTime, 3 * kAlertRepeatTime);
-  const TimedAlert over = book.note(alert_event(Alert::State::resolved, "web-1", now));
+  const TimedAlert over = *book.note(alert_event(Alert::State::resolved, "web-1", now));
   alert = json::parse(render_alerts(std::vector{over}, "node-1", now))[0];
   EXPECT_EQ(alert["startsAt"], "2026-11-18T11:06:40.000000000Z");
   EXPECT_EQ(alert["endsAt"], "2026-11-18T11:07:10.000000000Z");

@@ -95,6 +95,14 @@ TEST(Explain, ConnectNeedsARouteThatTakesIt) {
   EXPECT_EQ(answer["answer"]["status"], 405);
 }
 
+TEST(Explain, ARouteInMaintenanceAnswersByItself) {
+  Node node;
+  ASSERT_EQ(node.call("POST", "/maintenance/app", "retry_after=90s").status, 200);
+  const json answer = explained(node, "host=app.example");
+  EXPECT_EQ(answer["answer"]["status"], 503);
+  EXPECT_THAT(answer["answer"]["because"], ::testing::HasSubstr("Retry-After: 90"));
+}
+
 TEST(Explain, RefusesWhatItDoesNotUnderstand) {
   Node node;
   EXPECT_EQ(outcome(node.call("GET", "/explain?hots=a")), "400 unknown_parameter");
