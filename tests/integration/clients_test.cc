@@ -103,7 +103,7 @@ TEST_P(ClientsTest, CurlGetsUploadsAndExpects) {
 TEST_P(ClientsTest, CurlSeesWhatIsCut) {
   start_clients();
   for (const Curl& curl : curls()) {
-    for (const char* target : {"/truncate/1000000", "/truncate-chunked/1000000"}) {
+    for (const char* target : {"/truncate/3000000", "/truncate-chunked/3000000"}) {
       std::vector<std::string> words = {"curl", "-sS", "-o", file("cut"), "--max-time", "30"};
       words.insert(words.end(), curl.words.begin(), curl.words.end());
       words.push_back(url(curl.scheme, target));

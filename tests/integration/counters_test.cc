@@ -49,7 +49,7 @@ TEST_F(CountersTest, EveryExchangeIsOneLineOfTheAccessLog) {
   auto tls = connect_tls();
   EXPECT_EQ(tls->request("POST", "/echo?a=1", "hello").status, 200);
   EXPECT_EQ(get("/status/404").status, 404);
-  EXPECT_EQ(connect()->request("GET", "/truncate/1000").complete(), false);
+  EXPECT_EQ(connect()->request("GET", "/truncate/3000000").complete(), false);
   ASSERT_TRUE(wait_until([&] { return log_lines().size() == 3; }));
   std::vector<json> lines = log_lines();
   json first = lines[0];

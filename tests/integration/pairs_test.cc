@@ -178,14 +178,17 @@ TEST_P(PairsTest, AClientsAbortReachesTheServerAndNobodyElse) {
 
 TEST_P(PairsTest, ACutResponseNeverLooksWhole) {
   start_pair();
-  std::vector<std::string> targets = {"/truncate/100000", "/truncate-chunked/100000",
+  std::vector<std::string> targets = {"/truncate/3000000", "/truncate-chunked/3000000",
                                       "/truncate/1000"};
-  if (pair_.h2_server) targets.emplace_back("/cut/100000");
+  if (pair_.h2_server) targets.emplace_back("/cut/3000000");
   for (const std::string& target : targets) {
     AnyClient client = this->client();
     const Response response = client.get(target);
-    EXPECT_FALSE(response.complete()) << target << ": " << response.summary();
-    EXPECT_LE(response.body_size, 100'000u);
+    // What is short may be cut before any of it has left: then HTTP/1 has an answer to it.
+    const bool may_be_whole = !pair_.h2_client && target == "/truncate/1000";
+    EXPECT_TRUE(!response.complete() || (may_be_whole && response.status == 502))
+        << target << ": " << response.summary();
+    EXPECT_LE(response.body_size, 3'000'000u);
     EXPECT_TRUE(response.status == 0 || response.status == 200 || response.status == 502)
         << response.summary();
     if (pair_.h2_client) {
@@ -360,10 +363,13 @@ TEST_P(PairsTest, EveryRequestIsAccountedFor) {
     ASSERT_NE(response.outcome, Outcome::timed_out) << target;
     ASSERT_NE(response.outcome, Outcome::malformed) << target << ": " << response.summary();
     whole[id] = response.complete();
-    const bool bad = target.starts_with("/truncate");
-    EXPECT_EQ(response.complete(), !bad) << target << ": " << response.summary();
-    EXPECT_EQ(response.complete() && response.status == 502, target == "/drop")
-        << target << ": " << response.summary();
+    if (target.starts_with("/truncate")) {
+      EXPECT_TRUE(!response.complete() || (response.status == 502 && !client->is_h2()))
+          << target << ": " << response.summary();
+    } else {
+      EXPECT_TRUE(response.complete()) << target << ": " << response.summary();
+      EXPECT_EQ(response.status == 502, target == "/drop") << target << ": " << response.summary();
+    }
     if (!client->is_h2() && (response.ending != Ending::open || !response.complete())) {
       client.reset();
     }
