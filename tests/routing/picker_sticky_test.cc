@@ -2,6 +2,7 @@
 // that can't serve.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 #include <set>
 
@@ -121,7 +122,7 @@ TEST_F(PickerStickyTest, KeysOfOneThatIsOffGoElsewhereAndReturn) {
     EXPECT_EQ(name(by_key(key * 1000)), first.back()) << "not always the same";
   }
   EXPECT_EQ(elsewhere, (std::set<std::string>{"green", "red"}));
-  EXPECT_NEAR(std::ranges::count_if(first, [](const auto& n) { return n == "green"; }), 750, 50);
+  EXPECT_NEAR(std::count(first.begin(), first.end(), "green"), 750, 50);
   EXPECT_EQ(name(by_key(kGreen)), "green") << "the others stay";
   set(0, conf::ShareState::active);
   EXPECT_EQ(name(by_key(kBlue)), "blue");
@@ -213,9 +214,9 @@ TEST_F(PickerStickyTest, ARetryGoesElsewhereOnlyWhenItsBackendIsOutOfServers) {
 // route sticky, and back.
 TEST_F(PickerStickyTest, G6ShiftsMoveKeysOnlyTowardWhoGrowsAndReloadsMoveNone) {
   const auto owners = [&] {
-    std::vector<std::string> owners;
-    for (StickyKey key = 0; key < 4000; ++key) owners.push_back(name(by_key(key * 1'000'003)));
-    return owners;
+    std::vector<std::string> names;
+    for (StickyKey key = 0; key < 4000; ++key) names.push_back(name(by_key(key * 1'000'003)));
+    return names;
   };
   const auto before = owners();
   adopt();
