@@ -211,7 +211,7 @@ std::string history_text(const StatusAnswers& answers, WallTime now) {
     }
     const Json& author = at(revision, "author");
     table.add(
-        {text_at(revision, "number"), distance(at(revision, "time"), now),
+        {text_at(revision, "revision"), distance(at(revision, "time"), now),
          text_at(revision, "kind"),
          author.is_string() && author != "" ? cell_text(author) : text_at(revision, "identity"),
          text_at(revision, "reason"), routes});

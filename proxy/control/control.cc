@@ -281,10 +281,19 @@ void Control::become_ready(std::string why) {
   running_->ready_timer.cancel();
   const std::string sentence =
       why.empty() ? "ready: every server has been probed" : "ready: " + why;
+  // Nobody is told before every worker says the same on its health path.
+  auto left = std::make_shared<std::atomic<std::size_t>>(running_->workers.size());
+  running_->workers.post_all([this, left, sentence](Worker& worker, Reactor&) {
+    worker.set_ready(true);
+    if (left->fetch_sub(1) == 1) loop_->post([this, sentence] { announce_ready(sentence); });
+  });
+}
+
+void Control::announce_ready(const std::string& sentence) {
+  if (shutting_down_) return;
   running_->endpoint->set_ready({true, sentence});
   log_event(Level::info, "ready", {{"reason", sentence}});
   service_manager_.ready(sentence);
-  running_->workers.post_all([](Worker& worker, Reactor&) { worker.set_ready(true); });
   if (on_ready_) on_ready_(running_->listeners.open());
 }
 

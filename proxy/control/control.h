@@ -57,6 +57,7 @@ class Control final : private WorkerObserver {
   std::expected<void, std::string> restore_state();
   std::expected<void, std::string> take_config_over();
   void become_ready(std::string why);
+  void announce_ready(const std::string& sentence);
   void publish();
   void use_sticky_keys(std::shared_ptr<const StickyKeyRing> keys);
   void swap_access_log(std::shared_ptr<AccessLog> log);

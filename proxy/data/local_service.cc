@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "proxy/http/error_response.h"
+#include "proxy/http/h1_writer.h"
 
 namespace sluice::proxy {
 
@@ -144,6 +145,7 @@ class LocalCall final : public RequestHandler, private LocalBody::Reader {
   static http::ResponseHead make_head(const LocalReply& reply) {
     http::ResponseHead head;
     head.status = reply.status;
+    head.reason = http::reason_phrase(reply.status);
     if (!reply.content_type.empty()) head.fields.append("Content-Type", reply.content_type);
     for (const auto& [name, value] : reply.fields) head.fields.append(name, value);
     head.fields.append("Cache-Control", "no-store");

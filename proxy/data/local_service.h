@@ -84,7 +84,8 @@ class LocalService final : public Service {
 
   // A request's body must be whole after this time.
   static constexpr Duration kBodyTime = std::chrono::seconds(10);
-  // A client that takes nothing of a streamed answer for so long is cut.
+  // A client that takes nothing of a streamed answer for so long is cut, when that is next looked
+  // at: after twice that at the latest.
   static constexpr Duration kStuckTime = std::chrono::seconds(60);
   // Of a streamed answer, at a time.
   static constexpr std::size_t kPieceBytes = 16 * 1024;

@@ -90,7 +90,7 @@ TEST(Table, AlignsAndShowsNothingThatATerminalObeys) {
   EXPECT_EQ(table.finish(),
             "A          LONGER  C\n"
             "wide cell  -       x\n"
-            "1          ?[31m?  y\n");
+            "1          ?[31m\xEF\xBF\xBD  y\n");
 }
 
 }  // namespace

@@ -60,6 +60,9 @@ const std::map<std::string, Needed> kNeeded = {
     {"/conflicts", {viewer, admin}},
     {"/reload", {viewer, admin}},
     {"/ledger", {admin, admin}},
+    {"/events", {viewer, admin}},
+    {"/explain", {viewer, admin}},
+    {"/webhooks", {viewer, admin}},
 };
 
 std::string path_of(std::string_view pattern) {

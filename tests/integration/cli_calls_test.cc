@@ -63,7 +63,8 @@ TEST_F(CliCallsTest, EachCommandMakesItsCall) {
       {{"shift", "app:blue=1", "api:blue=1", "--if-match", "app=42"},
        "POST /v1/shifts?author=ci",
        "{\n  \"routes\": {\n    \"app\": {\n      \"weights\": {\"blue\": 1},\n"
-       "      \"if_match\": \"42\"\n    },\n    \"api\": {\n      \"weights\": {\"blue\": 1}\n"
+       "      \"if_match\": \"\\\"42\\\"\"\n    },\n    \"api\": {\n      \"weights\": {\"blue\": "
+       "1}\n"
        "    }\n  }\n}\n"},
       {{"switch", "app", "green"}, "POST /v1/switch/app?to=green&author=ci"},
       {{"switch", "app", "green", "--dry-run"},

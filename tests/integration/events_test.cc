@@ -101,7 +101,8 @@ TEST_F(EventsTest, CurlFollowsAsTheDocsSay) {
 }
 
 TEST_F(EventsTest, HealthDrainsReloadsAndLeasesAreEvents) {
-  start({.backends = {{"blue", {{"one", blue_.address()}, {"two", green_.address()}}}},
+  start({.health = "interval = \"100ms\"\nsettle_interval = \"50ms\"",
+         .backends = {{"blue", {{"one", blue_.address()}, {"two", green_.address()}}}},
          .split = "{ blue = 1 }"});
   blue_.set_health(500);
   ASSERT_TRUE(wait_for_status("blue", "one", "down"));
@@ -146,7 +147,7 @@ TEST_F(EventsTest, AReaderGoesOnWhereItWas) {
   for (const auto& since : {events("types=shift&since=" + first),
                             events("types=shift", field("Last-Event-ID", first))}) {
     ASSERT_EQ(since.size(), 2u);
-    EXPECT_EQ(since[0].data["changes"][0]["after"]["weights"]["blue"], 1);
+    EXPECT_EQ(since[0].data["changes"][0]["after"]["weights"]["blue"], 100);
   }
 }
 
@@ -197,7 +198,9 @@ TEST_F(EventsTest, G9StuckReadersDelayNeitherShiftsNorRequests) {
     const auto began = std::chrono::steady_clock::now();
     ASSERT_EQ(admin("POST", "/switch/app", "to=" + std::string(to)).status, 200);
     EXPECT_LT(std::chrono::steady_clock::now() - began, seconds(5));
-    if (i % 50 == 0) EXPECT_EQ(get("/").field("X-Backend"), to);
+    if (i % 50 == 0) {
+      EXPECT_EQ(get("/").field("X-Backend"), to);
+    }
   }
   // They took nothing and have lost nothing but what is forgotten, which they are told.
   for (int i = 0; i < 3; ++i) {

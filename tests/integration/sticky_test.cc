@@ -385,6 +385,9 @@ TEST_F(StickyTest, TheHealthPathSaysNoWhileTheProcessDrains) {
   EXPECT_EQ(draining.field("Cache-Control"), "no-store");
   blue_.release();
   EXPECT_EQ(held->read_response().status, 200);
+  const auto status = sluice_->wait_exit();
+  ASSERT_TRUE(status);
+  EXPECT_EQ(status->code, 0) << sluice_->standard_error();
 }
 
 }  // namespace

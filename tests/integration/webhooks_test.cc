@@ -156,13 +156,12 @@ TEST_F(WebhooksTest, G9MisbehavingReceiversDelayNoShiftAndNoOtherWebhook) {
       std::this_thread::sleep_for(milliseconds(50));
     }
   });
-  const std::string events = "events = [\"shift\"]\ntimeout = \"500ms\"\n";
+  const std::string events = "events = [\"shift\"]\ntimeout = \"2s\"\n";
   start({.more = hook_at(cutting.address(), events, "cutting") +
                  hook_at(silent.address(), events, "silent") +
                  hook_at(garbage.address(), events, "garbage") +
                  hook_at(slow.address(), events, "slow") + hook("/ok", events, "good")});
-  // Of how long a shift takes by itself the other tests know nothing; a receiver that it waited
-  // for would make it half a second longer.
+  // A shift that waited for a receiver would take two seconds longer.
   std::vector<double> took;
   for (int i = 0; i < 40; ++i) {
     const auto began = std::chrono::steady_clock::now();
@@ -170,7 +169,7 @@ TEST_F(WebhooksTest, G9MisbehavingReceiversDelayNoShiftAndNoOtherWebhook) {
     took.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
   }
   std::ranges::sort(took);
-  EXPECT_LT(took[took.size() / 2], 0.4);
+  EXPECT_LT(took[took.size() / 2], 1.5);
   ASSERT_TRUE(wait_until([&] { return state(4)["delivered"] == 40; }))
       << "the good one hears everything";
   ASSERT_TRUE(wait_until([&] { return state(0)["delivered"] >= 1; }));
@@ -200,7 +199,7 @@ TEST_F(WebhooksTest, CallsOverTlsAndChecksWhoIsThere) {
                                                           directory_->file("server.key")}});
   const auto hook_to = [&](const std::string& server_name) {
     return "[webhooks.hook]\nurl = \"https://" + receiver.address() +
-           "/hook\"\nevents = [\"shift\"]\nretry_max = \"1s\"\nca_file = \"@DIR@/ca.pem\"\n" +
+           "/hook\"\nevents = [\"shift\"]\nretry_max = \"1s\"\nca_file = \"@DIR@/server.pem\"\n" +
            "server_name = \"" + server_name + "\"\n";
   };
   start({.more = hook_to("other.test")});
@@ -263,7 +262,8 @@ class AlertmanagerTest : public WebhooksTest {
 };
 
 TEST_F(AlertmanagerTest, AServerThatIsDownFiresUntilItIsUp) {
-  start({.more = hook_at(place_ + "/api/v2/alerts", "format = \"alertmanager\"")});
+  start({.health = "interval = \"100ms\"\nsettle_interval = \"50ms\"",
+         .more = hook_at(place_ + "/api/v2/alerts", "format = \"alertmanager\"")});
   blue_.set_health(500);
   ASSERT_TRUE(wait_until([&] { return alerts("SluiceServerDown").size() == 1; }));
   const json alert = alerts("SluiceServerDown")[0];

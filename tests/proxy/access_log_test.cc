@@ -125,7 +125,7 @@ TEST_F(AccessLogTest, G9AStuckSinkDropsLinesAndNeverBlocks) {
   log->reset();
   // Closing waits for the sink, but not for ever.
   EXPECT_LT(std::chrono::steady_clock::now() - began,
-            AccessLog::kCloseTimeout + std::chrono::seconds(10));
+            LineLog::kCloseTimeout + std::chrono::seconds(10));
 }
 
 TEST_F(AccessLogTest, ASinkThatCannotBeOpenedIsASentence) {

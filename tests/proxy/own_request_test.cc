@@ -110,7 +110,7 @@ TEST_F(OwnRequestTest, SaysWhatWentWrong) {
 
 TEST_F(OwnRequestTest, HasATimeForAllOfIt) {
   start();
-  io::Peer silent = accepted();
+  [[maybe_unused]] const io::Peer silent = accepted();
   pass(seconds(4));
   EXPECT_EQ(calls_, 0);
   pass(seconds(2));
@@ -128,7 +128,7 @@ TEST_F(OwnRequestTest, CanBeGivenUpAndFreedAtAnyTime) {
   turn();
   EXPECT_FALSE(request_->running());
   start("body");
-  io::Peer peer = accepted();
+  [[maybe_unused]] const io::Peer peer = accepted();
   request_.reset();
   turn();
   EXPECT_EQ(calls_, 0);
