@@ -379,6 +379,8 @@ TEST_F(StickyTest, TheHealthPathSaysNoWhileTheProcessDrains) {
   // The second request has begun, so its connection is not idle and outlives the signal.
   sluice_->signal(SIGTERM);
   ASSERT_NE(sluice_->wait_for_error_text("draining"), std::string::npos);
+  // Every worker has heard of it when none listens any more.
+  ASSERT_TRUE(wait_until([&] { return !HttpClient::connect(sluice_->endpoint("http")); }));
   ASSERT_TRUE(client->send("Host: x\r\n\r\n"));
   const Response draining = client->read_response();
   EXPECT_EQ(draining.status, 503) << draining.summary();
