@@ -239,11 +239,9 @@ Status judge_status(const StatusAnswers& answers) {
   judge_routes(answers, status);
   judge_servers(answers, status);
   for (const Json& webhook : array(at(answers.webhooks, "webhooks"))) {
-    const Json& error = at(webhook, "last_error");
-    if (error.is_string() && error != "") {
-      status.wrong.push_back(
-          fmt::format("Webhook {}: {}", text_at(webhook, "name"), cell_text(error)));
-    }
+    if (number(at(webhook, "failures_in_a_row")) == 0) continue;
+    status.wrong.push_back(fmt::format("Webhook {} fails: {}", text_at(webhook, "name"),
+                                       text_at(webhook, "last_error")));
   }
   return status;
 }

@@ -115,13 +115,15 @@ void print_event(const Events& options, const Event& event) {
   std::fflush(stdout);
 }
 
-// One connection's worth of events: nothing where the sink had enough, else why it ended.
+// One connection's worth of events: nothing where the sink had enough or got all that there was to
+// get, else why it ended.
 std::optional<Failure> read_events(AdminClient& client, const Events& options,
                                    EventStream& stream) {
   Query query;
   std::string types;
   for (const std::string& type : options.types) types += (types.empty() ? "" : ",") + type;
   if (!types.empty()) query.add("types", types);
+  if (!options.follow) query.add("follow", "false");
   Call call{.target = "/v1/events"};
   if (stream.last_id().empty()) {
     if (!options.since.empty()) query.add("since", options.since);
@@ -139,6 +141,7 @@ std::optional<Failure> read_events(AdminClient& client, const Events& options,
   if (stream.failed())
     return Failure{ExitStatus::failed,
                    fmt::format("an event is longer than {} bytes", kEventBytesMax)};
+  if (*whole && !options.follow) return {};
   if (*whole) return Failure{ExitStatus::unreachable, "the stream of events ended"};
   return {};
 }
@@ -174,8 +177,10 @@ void add_events(CommandLine& line) {
   CLI::App& command = line.add("events", "Show what happens: shifts, health, reloads, drains");
   command.add_flag("-f,--follow", options->follow,
                    "Go on, and resume where it broke off when the connection is lost");
-  command.add_option("--type", options->types, "Only events of this type; repeatable, or a,b,c")
-      ->type_name("TYPE")
+  command
+      .add_option("--type", options->types,
+                  "Only events of this type; repeatable, or several with commas")
+      ->type_name("shift|health|reload|drain|lease|alarm")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command.add_option("--since", options->since, "Begin behind this event")->type_name("ID");

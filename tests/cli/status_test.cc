@@ -92,6 +92,15 @@ TEST(Status, SaysWhatIsTheMatterWithTheLedger) {
   EXPECT_THAT(judge_status(answers).wrong, ElementsAre("The ledger is not well: copy b failed"));
 }
 
+TEST(Status, AWebhookIsWrongOnlyWhileItFails) {
+  StatusAnswers answers = well();
+  answers.webhooks = Json::parse(R"({"webhooks": [{"name": "page", "failures_in_a_row": 0,
+      "last_error": "refused"}]})");
+  EXPECT_THAT(judge_status(answers).wrong, IsEmpty()) << "it has succeeded since";
+  answers.webhooks["webhooks"][0]["failures_in_a_row"] = 2;
+  EXPECT_THAT(judge_status(answers).wrong, ElementsAre("Webhook page fails: refused"));
+}
+
 TEST(Status, ADrainIsShownButNotWrong) {
   StatusAnswers answers = well();
   Json& servers = answers.backends["backends"]["blue"]["servers"];

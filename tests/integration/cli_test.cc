@@ -108,6 +108,106 @@ TEST_F(CliTest, RefusalsAreExitStatus1AndPassTheProblemOn) {
   EXPECT_THAT(said.err, HasSubstr("did you mean"));
 }
 
+TEST_F(CliTest, SeesLeasesHistoryRevisionsAndGoesBack) {
+  start();
+  Said said = sluice(
+      {"shift", "app", "blue=90", "green=10", "--ttl", "10m", "--reason", "gr\u00f6\u00dfer"});
+  ASSERT_EQ(said.code, 0) << said.err;
+  EXPECT_THAT(said.out, HasSubstr("on_lapse=revert"));
+  const std::string revision = std::to_string(admin_json("/weights/app")["revision"].get<int>());
+  EXPECT_THAT(sluice({"leases"}).out, HasSubstr(revision + "         app"));
+  EXPECT_THAT(sluice({"status"}).out, HasSubstr("revert"));
+  EXPECT_EQ(sluice({"leases", "renew", revision, "--ttl", "20m"}).code, 0);
+  EXPECT_EQ(sluice({"leases", "keep", revision}).code, 0);
+  EXPECT_EQ(sluice({"leases", "keep", revision}).code, 1) << "none runs any more";
+  EXPECT_THAT(sluice({"history", "app"}).out, HasSubstr("gr\u00f6\u00dfer"));
+  EXPECT_THAT(sluice({"revision", revision}).out, HasSubstr("gr\u00f6\u00dfer"));
+  said = sluice({"rollback", "app"});
+  EXPECT_EQ(said.code, 0) << said.err;
+  EXPECT_EQ(weights(), json::parse(R"({"blue": 1, "green": 0})"));
+}
+
+TEST_F(CliTest, ShiftsSeveralRoutesAtOnceOrNone) {
+  start({.routes = "[routes.app]\nsplit = { blue = 1, green = 0 }\n[routes.api]\npath = \"/api\"\n"
+                   "split = { blue = 1, green = 0 }\n"});
+  EXPECT_EQ(sluice({"shift", "app:blue=1,green=1", "api:blue=0,green=1", "--if-match",
+                    "app=" + std::to_string(admin_json("/weights/app")["revision"].get<int>())})
+                .code,
+            0);
+  EXPECT_EQ(admin_json("/weights/api")["weights"]["green"], 1);
+  EXPECT_EQ(admin_json("/weights/api")["revision"], admin_json("/weights/app")["revision"]);
+  EXPECT_EQ(sluice({"shift", "app:blue=7,green=7", "api:blue=0,red=1"}).code, 1);
+  EXPECT_EQ(weights()["blue"], 1);
+}
+
+TEST_F(CliTest, SaysWhatWouldHappenAndChangesNothing) {
+  start();
+  const Said said = sluice({"switch", "app", "green", "--dry-run"});
+  EXPECT_EQ(said.code, 0) << said.err;
+  EXPECT_THAT(said.out, HasSubstr("EFFECT: BACKENDS"));
+  EXPECT_EQ(weights()["green"], 0);
+}
+
+TEST_F(CliTest, AddsWeighsAndRemovesAServer) {
+  start();
+  Said said = sluice({"servers", "add", "blue", green_.address(), "--name", "two"});
+  EXPECT_EQ(said.code, 0) << said.err;
+  EXPECT_EQ(sluice({"servers", "weight", "blue/two", "2"}).code, 0);
+  EXPECT_THAT(sluice({"servers", "blue"}).out, HasSubstr("two"));
+  said = sluice({"servers", "remove", "blue/two"});
+  EXPECT_EQ(said.code, 1);
+  EXPECT_THAT(said.err, HasSubstr("(not_drained, 409)"));
+  EXPECT_EQ(sluice({"drain", "blue/two", "--wait"}).code, 0);
+  EXPECT_EQ(sluice({"servers", "remove", "blue/two"}).code, 0);
+  EXPECT_THAT(sluice({"servers", "blue"}).out, testing::Not(HasSubstr("two")));
+}
+
+TEST_F(CliTest, ReloadsAndTellsTheVerdict) {
+  start();
+  Said said = sluice({"reload"});
+  EXPECT_EQ(said.code, 0) << said.err;
+  sluice_->write_config("nonsense");
+  said = sluice({"reload"});
+  EXPECT_EQ(said.code, 1);
+  EXPECT_THAT(said.err, HasSubstr("(reload_refused, 422)\n  "));
+}
+
+TEST_F(CliTest, ExplainsAndTellsEvents) {
+  start();
+  Said said = sluice({"explain", "http://app.example/cart?a=b", "--header", "X-Test: yes"});
+  EXPECT_EQ(said.code, 0) << said.err;
+  EXPECT_THAT(said.out, HasSubstr("app"));
+  ASSERT_EQ(sluice({"switch", "app", "green"}).code, 0);
+  said = sluice({"events", "--type", "shift"});
+  EXPECT_EQ(said.code, 0) << said.err;
+  EXPECT_THAT(said.out, HasSubstr("  shift  "));
+  said = sluice({"events", "--json"});
+  EXPECT_THAT(said.out, HasSubstr("\"type\":\"shift\""));
+}
+
+TEST_F(CliTest, KeepsChecksAndBringsBackTheLedger) {
+  start();
+  ASSERT_EQ(sluice({"switch", "app", "green"}).code, 0);
+  const std::string file = directory_->file("kept");
+  Said said = sluice({"ledger", "export", "-o", file});
+  EXPECT_EQ(said.code, 0) << said.err;
+  EXPECT_EQ(sluice({"ledger", "export"}).out, harness::read_file(file));
+  EXPECT_EQ(sluice({"ledger", "verify", file}).code, 0);
+  const std::vector<std::string> config = {"-c", sluice_->config_file()};
+  EXPECT_EQ(run_sluice({"ledger", "verify", config[0], config[1]}, {}).code, 0);
+  said = run_sluice({"ledger", "import", file, "--force", config[0], config[1]}, {});
+  EXPECT_EQ(said.code, 1) << "it runs";
+  stop();
+  said = run_sluice({"ledger", "import", file, "--force", config[0], config[1]}, {});
+  EXPECT_EQ(said.code, 0) << said.err;
+  std::string damaged = harness::read_file(file);
+  damaged[damaged.size() / 2] ^= 1;
+  harness::write_file(file, damaged);
+  EXPECT_EQ(run_sluice({"ledger", "verify", file}, {}).code, 1);
+  start();
+  EXPECT_EQ(weights()["blue"], 0);
+}
+
 TEST_F(CliTest, WrongCommandLinesAreExitStatus2AndCallNobody) {
   start();
   const std::vector<std::vector<std::string>> wrong = {

@@ -86,8 +86,9 @@ TEST_F(PipelinesTest, BlueGreenThatFailsToDeployHasShiftedNothing) {
 
 TEST_F(PipelinesTest, BlueGreenThatIsStoppedIsRolledBackAtOnce) {
   start();
-  auto script = start_script("blue-green.sh", "app green",
-                             {{"DEPLOY", "true"}, {"VERIFY", marking("v") + "; exec sleep 60"}});
+  auto script = start_script(
+      "blue-green.sh", "app green",
+      {{"DEPLOY", "true"}, {"VERIFY", marking("v") + "; exec sleep 60 >/dev/null 2>&1"}});
   ASSERT_TRUE(wait_for_mark("v")) << script->output();
   EXPECT_EQ(weights()["blue"], 0);
   script->signal(SIGTERM);
@@ -97,8 +98,9 @@ TEST_F(PipelinesTest, BlueGreenThatIsStoppedIsRolledBackAtOnce) {
 
 TEST_F(PipelinesTest, BlueGreenThatIsKilledGoesBackWhenItsLeaseLapses) {
   start();
-  auto script = start_script("blue-green.sh", "app green",
-                             {{"DEPLOY", "true"}, {"VERIFY", marking("v") + "; exec sleep 60"}});
+  auto script = start_script(
+      "blue-green.sh", "app green",
+      {{"DEPLOY", "true"}, {"VERIFY", marking("v") + "; exec sleep 60 >/dev/null 2>&1"}});
   ASSERT_TRUE(wait_for_mark("v")) << script->output();
   EXPECT_EQ(weights()["blue"], 0);
   // It lives, and so does its lease: well beyond its four seconds.
@@ -164,12 +166,12 @@ TEST_F(PipelinesTest, CanaryThatFailsAtAStepGoesAllTheWayBack) {
 
 TEST_F(PipelinesTest, CanaryThatIsKilledGoesAllTheWayBack) {
   start();
-  auto script = start_script(
-      "canary.sh", "app blue green",
-      {{"DEPLOY", "true"},
-       {"STEPS", "10 50"},
-       {"PAUSE", "0"},
-       {"VERIFY", marking("v") + "; [ $(wc -l < '" + mark("v") + "') -lt 2 ] || exec sleep 60"}});
+  auto script = start_script("canary.sh", "app blue green",
+                             {{"DEPLOY", "true"},
+                              {"STEPS", "10 50"},
+                              {"PAUSE", "0"},
+                              {"VERIFY", marking("v") + "; [ $(wc -l < '" + mark("v") +
+                                             "') -lt 2 ] || exec sleep 60 >/dev/null 2>&1"}});
   ASSERT_TRUE(wait_until([&] { return harness::read_file(mark("v")) == "x\nx\n"; }))
       << script->output();
   EXPECT_EQ(weights()["green"], 50);
@@ -204,7 +206,8 @@ TEST_F(PipelinesTest, RollingThatFailsUndoesWhatItTouched) {
 
 TEST_F(PipelinesTest, RollingThatIsKilledLeavesOneServerDrainedAndCanBeRunAgain) {
   start(two_servers());
-  auto script = start_script("rolling.sh", "pool", {{"DEPLOY", marking("d") + "; exec sleep 60"}});
+  auto script = start_script("rolling.sh", "pool",
+                             {{"DEPLOY", marking("d") + "; exec sleep 60 >/dev/null 2>&1"}});
   ASSERT_TRUE(wait_for_mark("d")) << script->output();
   script->signal(SIGKILL);
   script->wait_exit();
