@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "admin/form.h"
+#include "admin/json_tree.h"
 #include "admin/problem.h"
 #include "routing/wording.h"
 
@@ -13,8 +14,6 @@ namespace {
 
 constexpr std::string_view kShape =
     "write an object like {\"weights\": {\"blue\": 90, \"green\": 10}} or {\"to\": \"green\"}";
-// nlohmann repeats what it last read, which may be the whole body.
-constexpr std::size_t kExplanationBytesMax = 200;
 
 class BodyReader : public nlohmann::json_sax<nlohmann::json> {
  public:
@@ -57,11 +56,7 @@ class BodyReader : public nlohmann::json_sax<nlohmann::json> {
 
   bool parse_error(std::size_t position, const std::string&,
                    const nlohmann::json::exception& exception) override {
-    // Of nlohmann's "[json.exception.parse_error.101] parse error at line 1, ...: why" the rest.
-    std::string_view why = exception.what();
-    if (const std::size_t behind = why.find("] "); behind != std::string_view::npos)
-      why.remove_prefix(behind + 2);
-    return fail(fmt::format("byte {}: {}", position, why.substr(0, kExplanationBytesMax)));
+    return fail(json_error(position, exception.what()));
   }
 
   // A plain number beside "weights" would be lost on whoever reads only one of the two.

@@ -10,7 +10,6 @@
 namespace sluice::admin {
 namespace {
 
-// nlohmann repeats what it last read, which may be the whole body.
 constexpr std::size_t kExplanationBytesMax = 200;
 
 class Builder : public nlohmann::json_sax<nlohmann::json> {
@@ -46,12 +45,7 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
   }
   bool parse_error(std::size_t position, const std::string&,
                    const nlohmann::json::exception& exception) override {
-    // Of nlohmann's "[json.exception.parse_error.101] parse error at line 1, ...: why" the rest.
-    std::string_view why = exception.what();
-    if (const std::size_t behind = why.find("] "); behind != std::string_view::npos) {
-      why.remove_prefix(behind + 2);
-    }
-    return fail(fmt::format("byte {}: {}", position, why.substr(0, kExplanationBytesMax)));
+    return fail(json_error(position, exception.what()));
   }
 
  private:
@@ -108,6 +102,14 @@ std::expected<JsonTree, std::string> JsonTree::parse(std::string_view text) {
   Builder builder;
   if (!nlohmann::json::sax_parse(text, &builder)) return std::unexpected(builder.error);
   return std::move(builder.root);
+}
+
+std::string json_error(std::size_t position, std::string_view what) {
+  // Of "[json.exception.parse_error.101] parse error at line 1, ...: why" the rest.
+  if (const std::size_t behind = what.find("] "); behind != std::string_view::npos) {
+    what.remove_prefix(behind + 2);
+  }
+  return fmt::format("byte {}: {}", position, what.substr(0, kExplanationBytesMax));
 }
 
 std::string_view to_string(JsonTree::Type type) {

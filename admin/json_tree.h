@@ -28,5 +28,8 @@ struct JsonTree {
 };
 
 std::string_view to_string(JsonTree::Type type);
+// What nlohmann says of a document that it can't read, without its own numbering, and short: it
+// repeats what it last read, which may be all of it.
+std::string json_error(std::size_t position, std::string_view what);
 
 }  // namespace sluice::admin

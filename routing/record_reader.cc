@@ -209,15 +209,6 @@ class FieldReader {
     return {name(value["backend"], where + ".backend"), name(value["server"], where + ".server")};
   }
 
-  DrainChange drain_change(const Json& value, const std::string& where) {
-    DrainChange change;
-    if (!has_keys(value, where, {"backend", "server", "before", "after"})) return change;
-    change.server = server_key(value, where);
-    change.before = truth(value["before"], where + ".before");
-    change.after = truth(value["after"], where + ".after");
-    return change;
-  }
-
   Membership membership(const Json& value, const std::string& where) {
     Membership read;
     if (!has_keys(value, where, {"added", "removed", "weight"}, 3)) return read;
@@ -230,13 +221,12 @@ class FieldReader {
     return read;
   }
 
+  DrainChange drain_change(const Json& value, const std::string& where) {
+    return server_change<DrainChange>(value, where, &FieldReader::truth);
+  }
+
   MembershipChange membership_change(const Json& value, const std::string& where) {
-    MembershipChange change;
-    if (!has_keys(value, where, {"backend", "server", "before", "after"})) return change;
-    change.server = server_key(value, where);
-    change.before = membership(value["before"], where + ".before");
-    change.after = membership(value["after"], where + ".after");
-    return change;
+    return server_change<MembershipChange>(value, where, &FieldReader::membership);
   }
 
   Lease lease(const Json& value, const std::string& where) {
@@ -266,6 +256,18 @@ class FieldReader {
   }
 
  private:
+  // `read` makes what stood before and after of its two sides.
+  template <typename Change, typename Side>
+  Change server_change(const Json& value, const std::string& where,
+                       Side (FieldReader::*read)(const Json&, const std::string&)) {
+    Change change;
+    if (!has_keys(value, where, {"backend", "server", "before", "after"})) return change;
+    change.server = server_key(value, where);
+    change.before = (this->*read)(value["before"], where + ".before");
+    change.after = (this->*read)(value["after"], where + ".after");
+    return change;
+  }
+
   std::optional<std::string> error_;
 };
 

@@ -63,7 +63,10 @@ Sha256 hmac_sha256(std::string_view secret, std::string_view bytes) {
 }
 
 bool equal_in_constant_time(std::string_view one, std::string_view other) {
-  return one.size() == other.size() && CRYPTO_memcmp(one.data(), other.data(), one.size()) == 0;
+  const auto bytes = [](std::string_view text) {
+    return std::span(reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
+  };
+  return one.size() == other.size() && equal_in_constant_time(bytes(one), bytes(other));
 }
 
 bool equal_in_constant_time(std::span<const std::uint8_t> a, std::span<const std::uint8_t> b) {

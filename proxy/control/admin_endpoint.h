@@ -18,6 +18,7 @@
 #include "proxy/control/event_streams.h"
 #include "proxy/control/health_monitor.h"
 #include "proxy/control/lease_keeper.h"
+#include "proxy/control/ledger_backup.h"
 #include "proxy/control/listeners.h"
 #include "proxy/control/publisher.h"
 #include "proxy/control/webhooks.h"

@@ -5,11 +5,10 @@
 namespace sluice::proxy {
 
 ChangeQueue::ChangeQueue(routing::Book& book, LedgerStore& ledger, Background& background,
-                         LedgerBackup& backup, Publisher& publisher, Publish publish)
+                         Publisher& publisher, Publish publish)
     : book_(book),
       ledger_(ledger),
       background_(background),
-      backup_(backup),
       publisher_(publisher),
       publish_(std::move(publish)) {
   take_health();
@@ -70,7 +69,6 @@ void ChangeQueue::write(Change change, routing::Revision revision) {
         take_health();
         if (job->written) {
           book_.add(job->revision);
-          backup_.ledger_changed();
           if (on_changed_) on_changed_(job->revision);
           publish(std::move(job->change), std::move(job->revision));
         } else {

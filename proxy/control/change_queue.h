@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "proxy/control/background.h"
-#include "proxy/control/ledger_backup.h"
 #include "proxy/control/ledger_store.h"
 #include "proxy/control/publisher.h"
 #include "routing/history.h"
@@ -48,9 +47,9 @@ class ChangeQueue {
   // Hears of each change's outcome, before whoever asked for it does.
   using Observer = std::function<void(const Outcome&)>;
 
-  // `background`: the ledger's own thread. `backup` hears of each change.
+  // `background`: the ledger's own thread.
   ChangeQueue(routing::Book& book, LedgerStore& ledger, Background& background,
-              LedgerBackup& backup, Publisher& publisher, Publish publish);
+              Publisher& publisher, Publish publish);
 
   // How many revisions the ledger keeps: when there are twice as many, a checkpoint takes the place
   // of the older ones.
@@ -84,7 +83,6 @@ class ChangeQueue {
   routing::Book& book_;
   LedgerStore& ledger_;
   Background& background_;
-  LedgerBackup& backup_;
   Publisher& publisher_;
   Publish publish_;
   std::deque<Change> waiting_;

@@ -33,7 +33,7 @@ struct Control::Running {
         webhooks(reactor, events),
         listeners(worker_count, ticket_keys),
         backup(reactor.loop(), *control.ledger_),
-        changes(control.book_, *control.ledger_, *ledger_thread, backup, publisher,
+        changes(control.book_, *control.ledger_, *ledger_thread, publisher,
                 [&control] { control.publish(); }),
         leases(reactor.loop(), control.book_, changes),
         signals(reactor.loop(), [&control](int signal) { control.on_signal(signal); }),
@@ -185,7 +185,10 @@ std::expected<void, std::vector<std::string>> Control::start() {
       *ledger_, running_->backup, running_->leases, running_->listeners, running_->reactor,
       own_counters_, started_, [this](CommandRunner::OnReloaded then) { reload(std::move(then)); },
       running_->access, running_->audit, running_->events, running_->webhooks});
-  running_->changes.when_changed([this](const routing::Revision&) { running_->leases.look(); });
+  running_->changes.when_changed([this](const routing::Revision&) {
+    running_->backup.ledger_changed();
+    running_->leases.look();
+  });
   running_->leases.look();
   running_->listeners.commit(std::move(*prepared), running_->workers, running_->reactor,
                              running_->endpoint->admin(), running_->endpoint->read_only());
@@ -257,21 +260,15 @@ void Control::lapse_overdue_leases() {
     if (lease.lease.deadline <= started_) overdue.push_back(number);
   }
   for (const routing::RevisionNumber number : overdue) {
-    const auto lapse =
-        book_.state.plan_lease(routing::RevisionKind::lapse_lease, number, {},
-                               {.identity = "lease", .author = {}, .reason = {}}, started_);
+    const auto lapse = plan_lapse(book_.state, number, started_);
     if (!lapse) continue;  // an earlier one of these was the last that held for its routes
     if (const auto written = ledger_->append(*lapse); !written) {
-      log_event(Level::error, "lease_not_lapsed",
-                {{"lease", std::to_string(number)}, {"reason", written.error()}});
+      log_not_lapsed(number, written.error());
       return;  // the lease keeper tries again
     }
     book_.add(*lapse);
     lapsed_at_start_.push_back(*lapse);
-    log_event(Level::warning, "lease_lapsed",
-              {{"lease", std::to_string(number)},
-               {"revision", std::to_string(lapse->number)},
-               {"reverted", routes_of(*lapse)}});
+    log_lapse(*lapse);
   }
 }
 
@@ -307,11 +304,15 @@ void Control::publish() {
 }
 
 void Control::take_members_over() {
-  const bool any = !book_.state.image().members.empty();
-  if (!any && config_ == file_config_) return;
+  const auto& members = book_.state.image().members;
+  // A shift changes neither.
+  if (config_made_of_ == file_config_ && members_taken_ == members) return;
+  config_made_of_ = file_config_;
+  members_taken_ = members;
   config_ =
-      any ? std::make_shared<const conf::Config>(routing::with_members(*file_config_, book_.state))
-          : file_config_;
+      members.empty()
+          ? file_config_
+          : std::make_shared<const conf::Config>(routing::with_members(*file_config_, book_.state));
   running_->reactor.use_config(config_);
 }
 

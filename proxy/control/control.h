@@ -73,9 +73,11 @@ class Control final : private WorkerObserver {
   void join();
   void take_members_over();
 
-  std::shared_ptr<const conf::Config> file_config_;  // as the file has it
-  std::shared_ptr<const conf::Config> config_;       // with the servers that came or went since
-  ServerSettingsTablePtr servers_;                   // of config_'s backends
+  std::shared_ptr<const conf::Config> file_config_;     // as the file has it
+  std::shared_ptr<const conf::Config> config_;          // with the servers that came or went since
+  std::shared_ptr<const conf::Config> config_made_of_;  // what config_ was made of, with these
+  std::map<routing::ServerKey, routing::MemberState> members_taken_;
+  ServerSettingsTablePtr servers_;  // of config_'s backends
   const std::string config_path_;
   const OnReady on_ready_;
   const WallTime started_;

@@ -49,42 +49,49 @@ void LeaseKeeper::lapse(routing::RevisionNumber lease) {
         if (running == state.leases().end() || running->second.lease.deadline > loop_.wall_now()) {
           return std::nullopt;
         }
-        return state.plan_lease(routing::RevisionKind::lapse_lease, lease, {},
-                                {.identity = "lease", .author = {}, .reason = {}},
-                                loop_.wall_now());
+        return plan_lapse(state, lease, loop_.wall_now());
       },
       [this, lease](const ChangeQueue::Outcome& outcome) {
         lapsing_ = false;
         if (!outcome.ledger_error.empty()) {
-          if (stats_.failures++ == 0) {
-            log_event(Level::error, "lease_not_lapsed",
-                      {{"lease", std::to_string(lease)}, {"reason", outcome.ledger_error}});
-          }
+          if (stats_.failures++ == 0) log_not_lapsed(lease, outcome.ledger_error);
           if (!stopped_) loop_.timers().arm(timer_, loop_.now() + kLookTime);
           return;
         }
         if (outcome.revision) {
           const bool reverted = !outcome.revision->routes.empty();
           ++(reverted ? stats_.reverted : stats_.frozen);
-          log_event(Level::warning, "lease_lapsed",
-                    {{"lease", std::to_string(lease)},
-                     {"revision", std::to_string(outcome.revision->number)},
-                     {"reverted", routes_of(*outcome.revision)}});
-          for (const std::string& conflict : outcome.revision->conflicts) {
-            log_event(Level::error, "lease_not_reverted", {{"reason", conflict}});
-          }
+          log_lapse(*outcome.revision);
         }
         look();
       },
       kAdoptTime);
 }
 
-std::string routes_of(const routing::Revision& revision) {
-  std::string text;
-  for (const routing::RouteChange& change : revision.routes) {
-    text += (text.empty() ? "" : ", ") + change.route;
+std::expected<routing::Revision, routing::PlanError> plan_lapse(const routing::State& state,
+                                                                routing::RevisionNumber lease,
+                                                                WallTime now) {
+  return state.plan_lease(routing::RevisionKind::lapse_lease, lease, {},
+                          {.identity = "lease", .author = {}, .reason = {}}, now);
+}
+
+void log_lapse(const routing::Revision& lapse) {
+  std::string routes;
+  for (const routing::RouteChange& change : lapse.routes) {
+    routes += (routes.empty() ? "" : ", ") + change.route;
   }
-  return text;
+  log_event(Level::warning, "lease_lapsed",
+            {{"lease", std::to_string(lapse.of)},
+             {"revision", std::to_string(lapse.number)},
+             {"reverted", routes}});
+  for (const std::string& conflict : lapse.conflicts) {
+    log_event(Level::error, "lease_not_reverted", {{"reason", conflict}});
+  }
+}
+
+void log_not_lapsed(routing::RevisionNumber lease, const std::string& reason) {
+  log_event(Level::error, "lease_not_lapsed",
+            {{"lease", std::to_string(lease)}, {"reason", reason}});
 }
 
 }  // namespace sluice::proxy

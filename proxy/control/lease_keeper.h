@@ -6,7 +6,8 @@
 // once a second at least, so that it may be set.
 #pragma once
 
-#include <functional>
+#include <expected>
+#include <string>
 
 #include "proxy/control/change_queue.h"
 #include "proxy/io/loop.h"
@@ -43,7 +44,13 @@ class LeaseKeeper {
   bool stopped_ = false;
 };
 
-// What a lapse would change, for the log: "app, api".
-std::string routes_of(const routing::Revision& revision);
+// What the keeper and the start, which comes before it, do in the same way.
+std::expected<routing::Revision, routing::PlanError> plan_lapse(const routing::State& state,
+                                                                routing::RevisionNumber lease,
+                                                                WallTime now);
+// A lapse that is durable: what it has brought back, and what could not be.
+void log_lapse(const routing::Revision& lapse);
+// One that the ledger did not take.
+void log_not_lapsed(routing::RevisionNumber lease, const std::string& reason);
 
 }  // namespace sluice::proxy
