@@ -60,7 +60,7 @@ void read_force(const conf::Force& force, const routing::SnapshotRoute& route,
     if (share.state != conf::ShareState::off) names.push_back(share.backend);
   }
   asked.refusal =
-      fmt::format("{} names {}, which this route has not, or has turned off: {}.", force.header,
+      fmt::format("{} names {}, which this route does not have or has turned off: {}", force.header,
                   routing::in_quotes(*field), routing::suggestion(*field, names));
 }
 

@@ -190,7 +190,8 @@ TEST_P(ShutWindowTest, HoldsWhatItsLimitSaysAndLittleMore) {
   const double amplification =
       static_cast<double>(grown) / static_cast<double>(kStreams * kStreamBufferKib);
   RecordProperty("amplification", std::to_string(amplification));
-  EXPECT_LE(amplification, kSanitized ? 10 : 3);
+  // Beside the limit, a server connection's first burst: 32 buffers of 16 KiB, four times as much.
+  EXPECT_LE(amplification, kSanitized ? 10 : 6);
 }
 
 INSTANTIATE_TEST_SUITE_P(Connections, ShutWindowTest, testing::Bool(),

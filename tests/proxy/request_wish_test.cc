@@ -212,8 +212,8 @@ TEST_F(RequestWishTest, AnUnknownBackendIsRefusedInTheFieldAndIgnoredInTheCookie
   EXPECT_FALSE(read().wish.forced);
   head.fields.append("x-sluice-backend", "gren");
   EXPECT_EQ(read().refusal,
-            "X-Sluice-Backend names \"gren\", which this route has not, or has turned off: did you "
-            "mean \"green\"?.");
+            "X-Sluice-Backend names \"gren\", which this route does not have or has turned off: "
+            "did you mean \"green\"?");
   config.split[1].state = conf::ShareState::off;
   head.clear();
   head.fields.append("x-sluice-backend", "green");
