@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "conf/kinds.h"
@@ -21,7 +22,7 @@ const std::vector<std::pair<std::string, Role>> kRoles{
 Kind<std::string> name_or_star() {
   Kind<std::string> kind;
   kind.type = "name or \"*\"";
-  kind.schema = {{"type", "string"},
+  kind.schema = Json{{"type", "string"},
                  {"pattern", fmt::format("^([a-z0-9._-]{{1,{}}}|[*])$", kNameBytesMax)}};
   kind.to_toml = [](const std::string& name) { return in_quotes(name); };
   kind.read = [](Reader& reader, const Value& value,
@@ -46,8 +47,8 @@ Kind<std::string> name_or_star() {
 
 Kind<std::vector<std::string>> some_names(const std::string& type) {
   Kind<std::vector<std::string>> kind = list_of(type, name_or_star());
-  kind.schema["minItems"] = 1;
-  kind.schema["maxItems"] = kGrantNamesMax;
+  kind.schema.json()["minItems"] = 1;
+  kind.schema.json()["maxItems"] = kGrantNamesMax;
   return kind;
 }
 
@@ -120,11 +121,11 @@ using WhyNoName = std::string (*)(std::string_view name);
 Kind<std::vector<NamedGrant>> grants_by(std::string type, std::string key_pattern,
                                         WhyNoName why_no_name) {
   Kind<std::vector<NamedGrant>> kind;
-  kind.schema = {{"type", "object"},
+  kind.schema = Json{{"type", "object"},
                  {"minProperties", 1},
                  {"maxProperties", kGrantsMax},
                  {"propertyNames", {{"pattern", std::move(key_pattern)}}},
-                 {"additionalProperties", grant().schema}};
+                 {"additionalProperties", grant().schema.json()}};
   kind.to_toml = {};
   kind.read = [type, why_no_name](
                   Reader& reader, const Value& value,
@@ -184,13 +185,13 @@ std::string why_no_certificate_name(std::string_view name) {
 
 Kind<Grant> grant() {
   const Json names{{"type", "array"},
-                   {"items", name_or_star().schema},
+                   {"items", name_or_star().schema.json()},
                    {"minItems", 1},
                    {"maxItems", kGrantNamesMax},
                    {"uniqueItems", true}};
-  const Json role = word_for<Role>(kRoles).schema;
+  const Json role = word_for<Role>(kRoles).schema.json();
   return {.type = "role",
-          .schema = {{"anyOf",
+          .schema = Json{{"anyOf",
                       Json::array(
                           {role, Json{{"type", "object"},
                                       {"properties",
@@ -214,7 +215,7 @@ Kind<std::vector<NamedGrant>> certificate_grants() {
 Kind<Container> container() {
   Kind<Container> kind;
   kind.type = "\"auto\" or boolean";
-  kind.schema = {{"anyOf", Json::array({Json{{"type", "string"}, {"enum", {"auto"}}},
+  kind.schema = Json{{"anyOf", Json::array({Json{{"type", "string"}, {"enum", {"auto"}}},
                                         Json{{"type", "boolean"}}})}};
   kind.to_toml = [](const Container& value) {
     return std::string(value == Container::automatic ? "\"auto\""

@@ -138,15 +138,17 @@ struct StickyPart {
   bool operator==(const StickyPart&) const = default;
 };
 
+// One way to make a key: of all these together.
+using StickyWay = std::vector<StickyPart>;
 // As the file has it: `header:x-user+client`.
-std::string to_string(const std::vector<StickyPart>& parts);
+std::string to_string(const StickyWay& way);
 
 enum class SecureCookie : std::uint8_t { automatic, always, never };
 
 // Requests of one key go to one backend, as long as the split lets them.
 struct Sticky {
   // Tried in order; the first whose parts a request has all is its key. A cookie stands alone.
-  std::vector<std::vector<StickyPart>> by = {{StickyPart{}}};
+  std::vector<StickyWay> by = {{StickyPart{}}};
   std::string cookie_name;                               // empty: "sluice_" and the route's name
   Duration cookie_max_age = Duration::zero();            // zero: for the browser's session
   SecureCookie cookie_secure = SecureCookie::automatic;  // where the client's connection is TLS

@@ -6,6 +6,7 @@
 #include <array>
 #include <charconv>
 #include <limits>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "conf/words.h"
@@ -135,7 +136,7 @@ std::optional<Duration> read_duration(Reader& reader, const Value& value, const 
 
 Kind<Duration> duration_kind(bool zero_allowed) {
   return {.type = "duration",
-          .schema = {{"type", "string"}, {"pattern", "^[0-9]{1,12}(ms|s|m|h)$"}},
+          .schema = Json{{"type", "string"}, {"pattern", "^[0-9]{1,12}(ms|s|m|h)$"}},
           .read =
               [zero_allowed](Reader& reader, const Value& value, const std::string& path) {
                 return read_duration(reader, value, path, zero_allowed);
@@ -185,7 +186,7 @@ Kind<std::uint64_t> size_kind(std::uint64_t min, std::uint64_t max, bool zero_al
   const Json text{{"type", "string"}, {"pattern", "^[0-9]{1,12}(B|KiB|MiB|GiB)$"}};
   Kind<std::uint64_t> kind;
   kind.type = "size";
-  kind.schema = {{"anyOf", Json::array({number, text})}};
+  kind.schema = Json{{"anyOf", Json::array({number, text})}};
   kind.to_toml = write_size;
   kind.read = [=](Reader& reader, const Value& value,
                   const std::string& path) -> std::optional<std::uint64_t> {
@@ -203,7 +204,7 @@ template <typename V>
 Kind<V> integer_kind(std::string type, V min, V max) {
   Kind<V> kind;
   kind.type = std::move(type);
-  kind.schema = {{"type", "integer"}, {"minimum", min}, {"maximum", max}};
+  kind.schema = Json{{"type", "integer"}, {"minimum", min}, {"maximum", max}};
   kind.to_toml = [](const V& value) { return fmt::format("{}", value); };
   kind.read = [min, max](Reader& reader, const Value& value,
                          const std::string& path) -> std::optional<V> {
@@ -244,6 +245,13 @@ std::string write_text(const std::string& text) {
 
 }  // namespace
 
+SchemaPart list_schema(const SchemaPart& item) {
+  return Json{{"type", "array"},
+              {"items", item.json()},
+              {"maxItems", kListItemsMax},
+              {"uniqueItems", true}};
+}
+
 void report_repeated(Reader& reader, const Value& item, const std::string& path,
                      const std::string& written) {
   reader.error(item.at, fmt::format("{} names {} twice", path, written));
@@ -275,7 +283,7 @@ Kind<int> small_count(int min, int max) {
 
 Kind<bool> boolean() {
   return {.type = "boolean",
-          .schema = {{"type", "boolean"}},
+          .schema = Json{{"type", "boolean"}},
           .read = [](Reader& reader, const Value& value,
                      const std::string& path) -> std::optional<bool> {
             if (value.type == Value::Type::boolean) return value.boolean;
@@ -291,7 +299,7 @@ Kind<std::string> choice(std::vector<std::string> words) {
   for (const std::string& word : words) all_words.push_back(in_quotes(word));
   const std::string all = fmt::format("{}", fmt::join(all_words, " or "));
   kind.type = all;
-  kind.schema = {{"type", "string"}, {"enum", words}};
+  kind.schema = Json{{"type", "string"}, {"enum", words}};
   kind.to_toml = write_text;
   kind.read = [words = std::move(words), all](
                   Reader& reader, const Value& value,
@@ -313,8 +321,8 @@ Kind<std::optional<unsigned>> worker_count() {
   const Kind<unsigned> number = integer_kind<unsigned>("count", 1, kWorkersMax);
   Kind<std::optional<unsigned>> kind;
   kind.type = "\"auto\" or count";
-  kind.schema = {
-      {"anyOf", Json::array({Json{{"type", "string"}, {"enum", {"auto"}}}, number.schema})}};
+  kind.schema = Json{
+      {"anyOf", Json::array({Json{{"type", "string"}, {"enum", {"auto"}}}, number.schema.json()})}};
   kind.to_toml = [](const std::optional<unsigned>& value) {
     return value ? fmt::format("{}", *value) : "\"auto\"";
   };
@@ -362,7 +370,7 @@ Kind<std::string> log_sink() {
 Kind<unsigned> file_mode() {
   Kind<unsigned> kind;
   kind.type = "file mode";
-  kind.schema = {{"type", "string"}, {"pattern", "^0?[0-7]{3}$"}};
+  kind.schema = Json{{"type", "string"}, {"pattern", "^0?[0-7]{3}$"}};
   kind.to_toml = [](const unsigned& value) { return fmt::format("\"{:04o}\"", value); };
   kind.read = [](Reader& reader, const Value& value,
                  const std::string& path) -> std::optional<unsigned> {

@@ -109,7 +109,7 @@ Kind<std::vector<WeightedBackend>> split();
 // `{ blue = "sticky_only" }`.
 Kind<std::vector<std::pair<std::string, ShareState>>> share_states();
 // `["cookie"]`, `["header:X-User+client", "cookie"]`.
-Kind<std::vector<std::vector<StickyPart>>> sticky_by();
+Kind<std::vector<StickyWay>> sticky_by();
 Kind<std::string> backend_name();
 
 template <typename E>
@@ -137,6 +137,7 @@ Kind<E> word_for(std::vector<std::pair<std::string, E>> meanings) {
   return kind;
 }
 
+SchemaPart list_schema(const SchemaPart& item);
 void report_repeated(Reader& reader, const Value& item, const std::string& path,
                      const std::string& written);
 
@@ -145,10 +146,7 @@ void report_repeated(Reader& reader, const Value& item, const std::string& path,
 template <typename V>
 Kind<std::vector<V>> list_of(std::string type, Kind<V> item) {
   Kind<std::vector<V>> kind;
-  kind.schema = {{"type", "array"},
-                 {"items", item.schema},
-                 {"maxItems", kListItemsMax},
-                 {"uniqueItems", true}};
+  kind.schema = list_schema(item.schema);
   kind.to_toml = [to_toml = item.to_toml](const std::vector<V>& values) {
     std::string text;
     for (const V& value : values) text += (text.empty() ? "" : ", ") + to_toml(value);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "conf/kinds.h"
@@ -352,7 +353,7 @@ Kind<std::vector<Address>> address_list(AddressUse use) {
 Kind<std::vector<AddressBlock>> block_list() {
   Kind<AddressBlock> kind;
   kind.type = "address block";
-  kind.schema = {{"type", "string"}, {"pattern", "^[0-9a-fA-F:.]+(/[0-9]{1,3})?$|^unix$"}};
+  kind.schema = Json{{"type", "string"}, {"pattern", "^[0-9a-fA-F:.]+(/[0-9]{1,3})?$|^unix$"}};
   kind.to_toml = [](const AddressBlock& block) {
     const bool unix_peers = block.base.family == Address::Family::unix_path;
     return in_quotes(unix_peers ? "unix" : block.to_string());
@@ -396,8 +397,8 @@ Kind<std::vector<AddressBlock>> block_list() {
 Kind<std::string> host_name(bool wildcards) {
   Kind<std::string> kind;
   kind.type = wildcards ? "host or wildcard" : "host";
-  kind.schema = {{"type", "string"}, {"minLength", 1}, {"maxLength", kHostBytesMax + 2}};
-  kind.schema["pattern"] = wildcards ? R"(^([*][.])?[A-Za-z0-9._-]+$|^\[[0-9a-fA-F:.]+\]$)"
+  kind.schema = Json{{"type", "string"}, {"minLength", 1}, {"maxLength", kHostBytesMax + 2}};
+  kind.schema.json()["pattern"] = wildcards ? R"(^([*][.])?[A-Za-z0-9._-]+$|^\[[0-9a-fA-F:.]+\]$)"
                                      : R"(^[A-Za-z0-9._-]+$|^\[[0-9a-fA-F:.]+\]$)";
   kind.to_toml = [](const std::string& host) { return in_quotes(host); };
   kind.read = [wildcards](Reader& reader, const Value& value, const std::string& path) {
@@ -412,7 +413,7 @@ Kind<std::vector<std::string>> host_name_list(bool wildcards) {
 
 Kind<std::string> certificate_name() {
   return {.type = "DNS name or IP address",
-          .schema = {{"type", "string"},
+          .schema = Json{{"type", "string"},
                      {"maxLength", kHostBytesMax},
                      {"pattern", R"(^[A-Za-z0-9._-]+$|^[0-9a-fA-F:.]+$)"}},
           .read = read_certificate_name,

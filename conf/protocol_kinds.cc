@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -60,7 +61,7 @@ std::optional<HttpVersion> read_version(Reader& reader, const Value& value,
 
 Kind<HttpVersion> http_version() {
   return {.type = "\"http/1.1\" or \"h2\"",
-          .schema = {{"type", "string"}, {"enum", {kHttp1, kHttp2}}},
+          .schema = Json{{"type", "string"}, {"enum", {kHttp1, kHttp2}}},
           .read = read_version,
           .to_toml = [](const HttpVersion& version) {
             return in_quotes(version == HttpVersion::http1 ? kHttp1 : kHttp2);
@@ -69,7 +70,7 @@ Kind<HttpVersion> http_version() {
 
 Kind<std::vector<HttpVersion>> http_versions() {
   Kind<std::vector<HttpVersion>> kind = list_of("list of protocols", http_version());
-  kind.schema["minItems"] = 1;
+  kind.schema.json()["minItems"] = 1;
   kind.read = [read = std::move(kind.read)](
                   Reader& reader, const Value& value,
                   const std::string& path) -> std::optional<std::vector<HttpVersion>> {

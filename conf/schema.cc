@@ -1,5 +1,7 @@
 #include "conf/schema.h"
 
+#include <nlohmann/json.hpp>
+
 #include "conf/keys.h"
 
 namespace sluice::conf {
@@ -26,7 +28,7 @@ std::string json_schema() {
   Json schema{{"$schema", "http://json-schema.org/draft-07/schema#"},
               {"title", "Sluice configuration"},
               {"description", "The configuration file of Sluice, as `sluice check` accepts it"}};
-  schema.update(object_schema(file_section().infos()));
+  schema.update(object_schema(file_section().infos()).json());
   return schema.dump(2) + "\n";
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "conf/parser.h"
 #include "conf/words.h"
@@ -47,23 +48,59 @@ std::string join_path(std::string_view parent, std::string_view name) {
   return parent.empty() ? part : fmt::format("{}.{}", parent, part);
 }
 
-Json object_schema(std::span<const KeyInfo> keys) {
+SchemaPart object_schema(std::span<const KeyInfo> keys) {
   Json schema{{"type", "object"}, {"additionalProperties", false}};
   Json required = Json::array();
   for (const KeyInfo& key : keys) {
-    schema["properties"][key.name] = key.schema;
+    schema["properties"][key.name] = key.schema.json();
     if (key.required) required.push_back(key.name);
   }
   if (!required.empty()) schema["required"] = required;
   return schema;
 }
 
-Json named_schema(Json element, std::size_t count_max) {
-  return {{"type", "object"},
-          {"minProperties", 1},
-          {"maxProperties", count_max},
-          {"propertyNames", {{"pattern", fmt::format("^[a-z0-9._-]{{1,{}}}$", kNameBytesMax)}}},
-          {"additionalProperties", std::move(element)}};
+SchemaPart named_schema(const SchemaPart& element, std::size_t count_max) {
+  return Json{{"type", "object"},
+              {"minProperties", 1},
+              {"maxProperties", count_max},
+              {"propertyNames", {{"pattern", fmt::format("^[a-z0-9._-]{{1,{}}}$", kNameBytesMax)}}},
+              {"additionalProperties", element.json()}};
+}
+
+KeyInfo value_info(std::string name, std::string type, const SchemaPart& schema,
+                   std::string default_value, std::string meaning) {
+  KeyInfo info{.name = std::move(name),
+               .type = std::move(type),
+               .default_value = std::move(default_value),
+               .meaning = std::move(meaning)};
+  info.schema = described(info.meaning, schema);
+  if (!info.default_value.empty()) info.schema.json()["default"] = Json::parse(info.default_value);
+  return info;
+}
+
+KeyInfo table_info(std::string name, std::vector<KeyInfo> children, std::string meaning) {
+  KeyInfo info{.name = std::move(name), .type = "table", .meaning = std::move(meaning)};
+  info.schema = object_schema(children);
+  info.schema.json()["description"] = info.meaning;
+  info.children = std::move(children);
+  return info;
+}
+
+KeyInfo named_tables_info(std::string name, std::vector<KeyInfo> children, std::size_t count_max,
+                          std::string meaning) {
+  KeyInfo info{.name = std::move(name), .type = "table", .meaning = std::move(meaning)};
+  info.named = true;
+  info.schema = named_schema(object_schema(children), count_max);
+  info.schema.json()["description"] = info.meaning;
+  info.children = std::move(children);
+  return info;
+}
+
+void forget_defaults(std::vector<KeyInfo>& infos) {
+  for (KeyInfo& info : infos) {
+    info.default_value.clear();
+    info.schema.json().erase("default");
+  }
 }
 
 bool expect_table(Reader& reader, const Entry& entry, const std::string& path) {

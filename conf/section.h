@@ -8,7 +8,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <span>
 #include <string>
@@ -18,16 +17,15 @@
 
 #include "conf/document.h"
 #include "conf/reader.h"
+#include "conf/schema_part.h"
 
 namespace sluice::conf {
-
-using Json = nlohmann::ordered_json;
 
 // What a value may be, in words, as a schema, and how it is read and written.
 template <typename V>
 struct Kind {
   std::string type;  // in words: `duration`
-  Json schema;
+  SchemaPart schema;
   // Reports what is wrong, beginning with `path`, and gives nullopt then.
   std::function<std::optional<V>(Reader&, const Value&, const std::string& path)> read;
   // As TOML that is JSON as well, so that it serves as the schema's default.
@@ -41,7 +39,7 @@ struct KeyInfo {
   std::string meaning;
   bool required = false;
   bool named = false;  // a table of tables, each under a name of the user's choice
-  Json schema;
+  SchemaPart schema;
   std::vector<KeyInfo> children;  // of a table
 };
 
@@ -54,9 +52,17 @@ struct ForeignKey {
 std::string join_path(std::string_view parent, std::string_view name);
 
 // The schema of a table with exactly these keys.
-Json object_schema(std::span<const KeyInfo> keys);
+SchemaPart object_schema(std::span<const KeyInfo> keys);
 // The schema of a table with any proper names (conf::kNameBytesMax), each for one `element`.
-Json named_schema(Json element, std::size_t count_max);
+SchemaPart named_schema(const SchemaPart& element, std::size_t count_max);
+
+// `default_value` as TOML that is JSON as well; empty: none.
+KeyInfo value_info(std::string name, std::string type, const SchemaPart& schema,
+                   std::string default_value, std::string meaning);
+KeyInfo table_info(std::string name, std::vector<KeyInfo> children, std::string meaning);
+KeyInfo named_tables_info(std::string name, std::vector<KeyInfo> children, std::size_t count_max,
+                          std::string meaning);
+void forget_defaults(std::vector<KeyInfo>& infos);
 
 // False, and an error, if the entry is not a table.
 bool expect_table(Reader& reader, const Entry& entry, const std::string& path);
@@ -86,24 +92,24 @@ class Section {
   // The same through functions: V get(const T&), void set(T&, V).
   template <typename V, typename Get, typename Set>
   Section& value_as(std::string name, Kind<V> kind, Get get, Set set, std::string meaning) {
-    const std::string default_value = kind.to_toml(get(prototype_));
-    KeyInfo info = info_of(std::move(name), kind, std::move(meaning));
-    info.default_value = default_value;
-    info.schema["default"] = Json::parse(default_value);
+    KeyInfo info = value_info(std::move(name), kind.type, kind.schema,
+                              kind.to_toml(get(prototype_)), std::move(meaning));
     return add(std::move(info), std::move(kind), std::move(set));
   }
 
   // A key without default: T is as it was when the key is missing.
   template <typename V, typename Set>
   Section& optional(std::string name, Kind<V> kind, Set set, std::string meaning) {
-    KeyInfo info = info_of(std::move(name), kind, std::move(meaning));
+    KeyInfo info =
+        value_info(std::move(name), kind.type, kind.schema, {}, std::move(meaning));
     return add(std::move(info), std::move(kind), std::move(set));
   }
 
   // A key that must be there.
   template <typename V, typename Set>
   Section& required(std::string name, Kind<V> kind, Set set, std::string meaning) {
-    KeyInfo info = info_of(std::move(name), kind, std::move(meaning));
+    KeyInfo info =
+        value_info(std::move(name), kind.type, kind.schema, {}, std::move(meaning));
     info.required = true;
     return add(std::move(info), std::move(kind), std::move(set));
   }
@@ -112,11 +118,7 @@ class Section {
   // U& open(T&, const Entry&).
   template <typename U, typename Open>
   Section& table(std::string name, Section<U> section, Open open, std::string meaning) {
-    KeyInfo info{.name = std::move(name), .type = "table", .meaning = std::move(meaning)};
-    info.schema = object_schema(section.infos());
-    info.schema["description"] = info.meaning;
-    info.children = section.infos();
-    infos_.push_back(std::move(info));
+    infos_.push_back(table_info(std::move(name), section.infos(), std::move(meaning)));
     readers_.push_back([section = std::move(section), open = std::move(open)](
                            Reader& reader, const Entry& entry, const std::string& path, T& target) {
       if (expect_table(reader, entry, path)) {
@@ -133,13 +135,9 @@ class Section {
   template <typename U, typename Open>
   Section& named_tables(std::string name, Section<U> section, Open open, std::size_t count_max,
                         std::string meaning, Presence presence = Presence::required) {
-    KeyInfo info{.name = std::move(name), .type = "table", .meaning = std::move(meaning)};
-    info.required = presence == Presence::required;
-    info.named = true;
-    info.schema = named_schema(object_schema(section.infos()), count_max);
-    info.schema["description"] = info.meaning;
-    info.children = section.infos();
-    infos_.push_back(std::move(info));
+    infos_.push_back(
+        named_tables_info(std::move(name), section.infos(), count_max, std::move(meaning)));
+    infos_.back().required = presence == Presence::required;
     readers_.push_back([section = std::move(section), open = std::move(open), count_max](
                            Reader& reader, const Entry& entry, const std::string& path, T& target) {
       if (!expect_table(reader, entry, path)) return;
@@ -162,10 +160,7 @@ class Section {
 
   // For a table whose missing keys are as another table says: no default of its own is stated.
   Section& inherited() {
-    for (KeyInfo& info : infos_) {
-      info.default_value.clear();
-      info.schema.erase("default");
-    }
+    forget_defaults(infos_);
     return *this;
   }
 
@@ -183,14 +178,6 @@ class Section {
 
  private:
   using ReadKey = std::function<void(Reader&, const Entry&, const std::string& path, T&)>;
-
-  template <typename V>
-  static KeyInfo info_of(std::string name, const Kind<V>& kind, std::string meaning) {
-    KeyInfo info{.name = std::move(name), .type = kind.type, .meaning = std::move(meaning)};
-    info.schema["description"] = info.meaning;
-    info.schema.update(kind.schema);
-    return info;
-  }
 
   template <typename V, typename Set>
   Section& add(KeyInfo info, Kind<V> kind, Set set) {

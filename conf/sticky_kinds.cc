@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,7 +19,6 @@ constexpr std::size_t kStickyWaysMax = 8;
 constexpr std::string_view kHeader = "header:";
 
 using States = std::vector<std::pair<std::string, ShareState>>;
-using StickyBy = std::vector<StickyPart>;
 
 const Kind<ShareState>& share_state() {
   static const Kind<ShareState> kKind =
@@ -54,7 +54,7 @@ bool is_token(std::string_view text) {
 }
 
 // Why this is no way to bind requests; empty: `by` is what it says.
-std::string why_not_sticky(std::string_view text, StickyBy& by) {
+std::string why_not_sticky(std::string_view text, StickyWay& by) {
   for (bool more = true; more;) {
     const std::size_t plus = text.find('+');
     const std::string_view word = text.substr(0, plus);
@@ -84,12 +84,12 @@ std::string why_not_sticky(std::string_view text, StickyBy& by) {
   return "";
 }
 
-std::optional<StickyBy> read_sticky(Reader& reader, const Value& value, const std::string& path) {
+std::optional<StickyWay> read_sticky(Reader& reader, const Value& value, const std::string& path) {
   if (value.type != Value::Type::string) {
     reader.wrong_type(value, path, "a string like \"cookie\" or \"header:X-User\"");
     return {};
   }
-  StickyBy by;
+  StickyWay by;
   const std::string why = why_not_sticky(value.text, by);
   if (why.empty()) return by;
   constexpr std::array<std::string_view, 3> kWords = {"cookie", "client", "header:"};
@@ -101,7 +101,7 @@ std::optional<StickyBy> read_sticky(Reader& reader, const Value& value, const st
 
 Kind<std::string> token(std::string type) {
   Kind<std::string> kind;
-  kind.schema = {{"type", "string"},
+  kind.schema = Json{{"type", "string"},
                  {"pattern", "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"},
                  {"maxLength", kNameBytesMax * 2}};
   kind.to_toml = [](const std::string& text) { return in_quotes(text); };
@@ -124,7 +124,7 @@ Kind<std::string> token(std::string type) {
 
 }  // namespace
 
-std::string to_string(const std::vector<StickyPart>& parts) {
+std::string to_string(const StickyWay& parts) {
   std::string text;
   for (const StickyPart& part : parts) {
     if (!text.empty()) text += '+';
@@ -150,18 +150,18 @@ Kind<States> share_states() {
           .to_toml = {}};
 }
 
-Kind<std::vector<StickyBy>> sticky_by() {
-  Kind<StickyBy> item;
-  item.schema = {{"type", "string"},
+Kind<std::vector<StickyWay>> sticky_by() {
+  Kind<StickyWay> item;
+  item.schema = Json{{"type", "string"},
                  {"pattern", "^(cookie|(client|header:[^+ ]+)([+](client|header:[^+ ]+))*)$"}};
-  item.to_toml = [](const StickyBy& by) { return in_quotes(to_string(by)); };
+  item.to_toml = [](const StickyWay& by) { return in_quotes(to_string(by)); };
   item.read = read_sticky;
-  Kind<std::vector<StickyBy>> list = list_of<StickyBy>("list of keys", std::move(item));
-  list.schema["minItems"] = 1;
-  list.schema["maxItems"] = kStickyWaysMax;
+  Kind<std::vector<StickyWay>> list = list_of<StickyWay>("list of keys", std::move(item));
+  list.schema.json()["minItems"] = 1;
+  list.schema.json()["maxItems"] = kStickyWaysMax;
   list.read = [read = std::move(list.read)](
                   Reader& reader, const Value& value,
-                  const std::string& path) -> std::optional<std::vector<StickyBy>> {
+                  const std::string& path) -> std::optional<std::vector<StickyWay>> {
     auto ways = read(reader, value, path);
     if (!ways || (!ways->empty() && ways->size() <= kStickyWaysMax)) return ways;
     reader.error(value.at, fmt::format("{} has {} items; it has 1 to {}, or leave the table out "
@@ -182,7 +182,7 @@ Kind<std::string> cookie_name() {
 
 Kind<std::string> backend_name() {
   Kind<std::string> kind = token("backend");
-  kind.schema = {{"type", "string"}, {"pattern", "^[a-z0-9._-]+$"}, {"maxLength", kNameBytesMax}};
+  kind.schema = Json{{"type", "string"}, {"pattern", "^[a-z0-9._-]+$"}, {"maxLength", kNameBytesMax}};
   return kind;
 }
 

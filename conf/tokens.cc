@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
 
@@ -27,7 +28,7 @@ bool is_hex(std::string_view text) {
 Kind<std::string> digest() {
   Kind<std::string> kind;
   kind.type = "digest";
-  kind.schema = {{"type", "string"}};
+  kind.schema = Json{{"type", "string"}};
   kind.to_toml = [](const std::string& text) { return in_quotes(text); };
   kind.read = [](Reader& reader, const Value& value,
                  const std::string& path) -> std::optional<std::string> {
@@ -48,7 +49,7 @@ Kind<std::string> digest() {
 Kind<WallTime> expiry() {
   Kind<WallTime> kind;
   kind.type = "time";
-  kind.schema = {{"type", "string"}};
+  kind.schema = Json{{"type", "string"}};
   kind.to_toml = [](const WallTime& time) { return in_quotes(write_expiry(time)); };
   kind.read = [](Reader& reader, const Value& value,
                  const std::string& path) -> std::optional<WallTime> {
@@ -66,7 +67,7 @@ Kind<WallTime> expiry() {
 Kind<std::string> remark() {
   Kind<std::string> kind;
   kind.type = "text";
-  kind.schema = {{"type", "string"}};
+  kind.schema = Json{{"type", "string"}};
   kind.to_toml = [](const std::string& text) { return in_quotes(text); };
   kind.read = [](Reader& reader, const Value& value,
                  const std::string& path) -> std::optional<std::string> {

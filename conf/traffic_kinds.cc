@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <nlohmann/json.hpp>
 #include <numeric>
 #include <set>
 
@@ -246,13 +247,13 @@ Kind<StatusRange> status_range() {
   const Json number{{"type", "integer"}, {"minimum", kStatusMin}, {"maximum", kStatusMax}};
   const Json text{{"type", "string"}, {"pattern", "^[1-5][0-9]{2}(-[1-5][0-9]{2})?$"}};
   return {.type = "status or range",
-          .schema = {{"anyOf", Json::array({number, text})}},
+          .schema = Json{{"anyOf", Json::array({number, text})}},
           .read = read_status,
           .to_toml = write_status};
 }
 
 Kind<std::vector<Server>> servers() {
-  const Json server = address(AddressUse::server).schema;
+  const Json server = address(AddressUse::server).schema.json();
   const Json list{{"type", "array"},
                   {"items", server},
                   {"minItems", 1},
@@ -264,7 +265,7 @@ Kind<std::vector<Server>> servers() {
                       {"additionalProperties", false}};
   const Json either{{"anyOf", Json::array({server, weighted})}};
   return {.type = "list of addresses, or table name = address or { address, weight }",
-          .schema = {{"anyOf", Json::array({list, named_schema(either, kServersMax)})}},
+          .schema = Json{{"anyOf", Json::array({list, named_schema(either, kServersMax).json()})}},
           .read = read_servers,
           .to_toml = {}};
 }

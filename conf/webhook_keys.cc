@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <expected>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -66,7 +67,7 @@ std::expected<WebhookUrl, std::string> parse_url(std::string_view text) {
 Kind<WebhookUrl> webhook_url() {
   Kind<WebhookUrl> kind;
   kind.type = "URL";
-  kind.schema = {
+  kind.schema = Json{
       {"type", "string"}, {"pattern", "^https?://[^ #]+$"}, {"maxLength", kTextBytesMax}};
   kind.read = [](Reader& reader, const Value& value,
                  const std::string& path) -> std::optional<WebhookUrl> {
@@ -126,7 +127,7 @@ using Headers = std::vector<std::pair<std::string, std::string>>;
 Kind<Headers> headers() {
   Kind<Headers> kind;
   kind.type = "table name = value";
-  kind.schema = {{"type", "object"},
+  kind.schema = Json{{"type", "object"},
                  {"maxProperties", kWebhookHeadersMax},
                  {"additionalProperties", {{"type", "string"}, {"maxLength", kTextBytesMax}}}};
   kind.read = [](Reader& reader, const Value& value,

@@ -27,7 +27,7 @@ bool is_unreserved(char c) {
          c == '.' || c == '_' || c == '~';
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   return '"' + printable(text) + '"';
 }
 
@@ -73,7 +73,7 @@ std::string percent_encode(std::string_view text) {
 std::expected<Assignment, std::string> parse_assignment(std::string_view word) {
   const std::size_t equals = word.find('=');
   if (equals == std::string_view::npos || equals == 0 || equals + 1 == word.size()) {
-    return std::unexpected(fmt::format("{} is not BACKEND=VALUE, as in blue=90", quoted(word)));
+    return std::unexpected(fmt::format("{} is not BACKEND=VALUE, as in blue=90", in_quotes(word)));
   }
   return Assignment{.name = std::string(word.substr(0, equals)),
                     .value = std::string(word.substr(equals + 1))};
@@ -89,7 +89,7 @@ std::expected<std::vector<RouteWords>, std::string> parse_route_words(
     if (!names_route) {
       if (routes.empty()) {
         return std::unexpected(fmt::format(
-            "{} stands before any route: sluice shift app blue=90 green=10", quoted(word)));
+            "{} stands before any route: sluice shift app blue=90 green=10", in_quotes(word)));
       }
       auto shares = parse_shares(word);
       if (!shares) return std::unexpected(std::move(shares.error()));
@@ -108,11 +108,11 @@ std::expected<std::vector<RouteWords>, std::string> parse_route_words(
     if (route.route.empty()) return std::unexpected("A route has no name in front of its colon");
     if (route.shares.empty()) {
       return std::unexpected(fmt::format("Route {} gets no weights: {}:blue=90,green=10",
-                                         quoted(route.route), printable(route.route)));
+                                         in_quotes(route.route), printable(route.route)));
     }
     for (std::size_t j = 0; j < i; ++j) {
       if (routes[j].route == route.route)
-        return std::unexpected(fmt::format("Route {} is named twice", quoted(route.route)));
+        return std::unexpected(fmt::format("Route {} is named twice", in_quotes(route.route)));
     }
   }
   return routes;
@@ -121,7 +121,12 @@ std::expected<std::vector<RouteWords>, std::string> parse_route_words(
 std::expected<ServerWords, std::string> parse_server_words(const std::vector<std::string>& words) {
   if (words.empty()) return std::unexpected("No server is named: BACKEND/SERVER, or BACKEND");
   if (words.size() > 2)
-    return std::unexpected(fmt::format("{} is one word too many", quoted(words[2])));
+    return std::unexpected(fmt::format("{} is one word too many", in_quotes(words[2])));
+  if (words.size() == 2 && words[0].contains('/')) {
+    return std::unexpected(fmt::format(
+        "{} is one server already: one call is about one server, or about all of a backend",
+        in_quotes(words[0])));
+  }
   ServerWords found;
   // Names of backends have no slash; addresses of servers may.
   const std::size_t slash = words.size() == 1 ? words[0].find('/') : std::string::npos;
@@ -131,7 +136,7 @@ std::expected<ServerWords, std::string> parse_server_words(const std::vector<std
   if (found.backend.empty() || (found.server.empty() && words[0] != found.backend) ||
       (words.size() == 2 && words[1].empty())) {
     return std::unexpected(
-        fmt::format("{} is not BACKEND/SERVER, as in blue/web-1", quoted(words.back())));
+        fmt::format("{} is not BACKEND/SERVER, as in blue/web-1", in_quotes(words.back())));
   }
   return found;
 }

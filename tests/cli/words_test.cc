@@ -72,6 +72,7 @@ TEST(Words, AServerIsNamedWithItsBackend) {
   EXPECT_THAT(parsed({"/web-1"}), HasSubstr("error"));
   EXPECT_THAT(parsed({"blue", ""}), HasSubstr("error"));
   EXPECT_THAT(parsed({"a", "b", "c"}), HasSubstr("\"c\""));
+  EXPECT_THAT(parsed({"blue/web-1", "green/g-1"}), HasSubstr("one server already"));
 }
 
 TEST(Words, WaitTakesTheNextWordOnlyIfItIsADuration) {
