@@ -380,7 +380,8 @@ constexpr Metric kMetrics[] = {
     {{"sluice_h2_goaways_total", counter, "reason", "HTTP/2 connections of clients that we ended."},
      [](const MetricsInput& in, Samples& out) { add_kinds(in, out, "reason", kH2Goaways); }},
     {{"sluice_h2_budget_exhausted_total", counter, "budget",
-      "HTTP/2 connections of clients that caused too much work to no use, by what they did."},
+      "HTTP/2 connections, of clients or to servers, whose other side caused too much work to no "
+      "use, by what it did."},
      [](const MetricsInput& in, Samples& out) { add_kinds(in, out, "budget", kH2Exhausted); }},
     {{"sluice_limits_hit_total", counter, "limit",
       "What a limit of the configuration has refused, by its name there."},

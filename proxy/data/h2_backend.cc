@@ -100,10 +100,11 @@ void H2Backend::on_data(Bytes bytes) {
   if (state_ != State::open) return;
   heard_ += bytes.size();
   suspect_ = false;
-  if (session_->receive(bytes, host_.loop().now())) {
+  const auto read = meter_.receive(*session_, bytes, host_.loop().now(), host_.counters());
+  if (read == H2Meter::Read::good) {
     wake();
   } else {
-    fail_session();
+    fail_session(read);
   }
 }
 
@@ -247,7 +248,7 @@ void H2Backend::run_deferred() {
       host_.loop().flush_at_end_of_turn(*this);
     }
     if (session_->failed()) {
-      fail_session();
+      fail_session(H2Meter::count_failure(*session_, host_.counters()));
       return;
     }
     begin_held();
@@ -333,9 +334,11 @@ void H2Backend::large_body_ends() {
 // --- Ends ---------------------------------------------------------------------------------------
 
 // The session can't go on: it says so to the server, and its streams are lost.
-void H2Backend::fail_session() {
+void H2Backend::fail_session(H2Meter::Read why) {
   if (!settings_seen_) {
     loss_ = {.kind = Kind::bad_response, .detail = kNotHttp2};
+  } else if (why == H2Meter::Read::exhausted && session_->failure().empty()) {
+    loss_ = {.kind = Kind::bad_response, .detail = "The server kept us busy to no use."};
   } else {
     loss_ = {.kind = Kind::bad_response, .detail = session_->failure()};
   }

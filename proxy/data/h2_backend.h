@@ -20,6 +20,7 @@
 #include "proxy/data/backend_pool.h"
 #include "proxy/data/connection_host.h"
 #include "proxy/data/h2_backend_stream.h"
+#include "proxy/data/h2_meter.h"
 #include "proxy/data/stream.h"
 #include "proxy/data/transport.h"
 #include "proxy/h2/session.h"
@@ -87,6 +88,8 @@ class H2Backend final : public io::Retired,
   // A response has come whole.
   bool has_served() const { return has_served_; }
   void note_served() { has_served_ = true; }
+  // A head or data of a response has come.
+  void note_useful() { meter_.note_useful(); }
   // The session knows it from now on.
   void on_stream_started() { --waiting_count_; }
   // A stream has ended: it is off the list. `silent`: see kSilenceMax.
@@ -129,7 +132,7 @@ class H2Backend final : public io::Retired,
   void settle();
   void rest();
   bool wanted() const;
-  void fail_session();
+  void fail_session(H2Meter::Read why);
   void on_settings_timer();
   void on_gone(BackendFailure::Kind kind, std::string_view detail);
   void fail_connect(BackendFailure::Kind kind, std::string_view detail);
@@ -144,6 +147,7 @@ class H2Backend final : public io::Retired,
   ConnectionHost& host_;
   Transport transport_;
   std::unique_ptr<h2::Session> session_;
+  H2Meter meter_;
   h2::Section section_;
   io::Timer timer_;           // until it is set up; idle; ending
   io::Timer settings_timer_;  // until the server has acknowledged our SETTINGS

@@ -114,6 +114,7 @@ void H2BackendStream::notify_when_below(std::size_t bytes) {
 
 void H2BackendStream::on_response_head(http::ResponseHead& head, bool complete) {
   if (!handler_) return;
+  backend_.note_useful();
   if (head.is_interim()) {
     handler_->on_interim_response(head);
     return;
@@ -133,6 +134,7 @@ void H2BackendStream::on_response_head(http::ResponseHead& head, bool complete) 
 
 void H2BackendStream::on_data(Bytes bytes) {
   if (!handler_) return;
+  backend_.note_useful();
   response_bytes_ += bytes.size();
   note_large_body(response_bytes_);
   handler_->on_response_body(bytes);

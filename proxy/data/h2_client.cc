@@ -1,7 +1,5 @@
 #include "proxy/data/h2_client.h"
 
-#include <time.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -38,31 +36,9 @@ h2::Options session_options(ClientConnection& connection) {
   return options;
 }
 
-Duration thread_cpu_time() {
-  timespec time{};
-  SLUICE_CHECK(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time) == 0);
-  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
-}
-
-Count count_for(h2::Exhausted exhausted) {
-  switch (exhausted) {
-    case h2::Exhausted::resets:
-      return Count::h2_exhausted_resets;
-    case h2::Exhausted::empty_data:
-      return Count::h2_exhausted_empty_data;
-    case h2::Exhausted::control_frames:
-      return Count::h2_exhausted_control_frames;
-    case h2::Exhausted::window_updates:
-      return Count::h2_exhausted_window_updates;
-    case h2::Exhausted::continuations:
-      return Count::h2_exhausted_continuations;
-    case h2::Exhausted::useless_bytes:
-      return Count::h2_exhausted_useless_bytes;
-    case h2::Exhausted::useless_frames:
-    case h2::Exhausted::none:
-      break;
-  }
-  return Count::h2_exhausted_useless_frames;
+Count reason_for(H2Meter::Read read) {
+  return read == H2Meter::Read::exhausted ? Count::h2_goaways_exhausted
+                                          : Count::h2_goaways_protocol_error;
 }
 
 }  // namespace
@@ -86,35 +62,10 @@ H2Client::~H2Client() {
 // --- From the connection ------------------------------------------------------------------------
 
 void H2Client::on_data(Bytes bytes) {
-  bool good = true;
-  if (too_dear(bytes, good)) {
-    host().counters().add(Count::h2_exhausted_cpu_time);
-    session_.go_away(ErrorCode::enhance_your_calm);
-    fail(Count::h2_goaways_exhausted);
-    return;
-  }
-  if (!good) {
-    const h2::Exhausted exhausted = session_.exhausted();
-    if (exhausted != h2::Exhausted::none) host().counters().add(count_for(exhausted));
-    fail(exhausted == h2::Exhausted::none ? Count::h2_goaways_protocol_error
-                                          : Count::h2_goaways_exhausted);
-    return;
-  }
+  const auto read = meter_.receive(session_, bytes, host().loop().now(), host().counters());
+  if (read != H2Meter::Read::good) return fail(reason_for(read));
   watch_head();
   wake();
-}
-
-// Reads `bytes`; whether the connection has cost too much for what it was good for.
-bool H2Client::too_dear(Bytes bytes, bool& good) {
-  const TimePoint now = host().loop().now();
-  if (!vain_time_.begin_read(now)) {
-    good = session_.receive(bytes, now);
-    return false;
-  }
-  const Duration before = thread_cpu_time();
-  good = session_.receive(bytes, now);
-  vain_time_.spend(thread_cpu_time() - before);
-  return good && vain_time_.exhausted();
 }
 
 void H2Client::on_end(bool) {
@@ -250,7 +201,7 @@ void H2Client::run_deferred() {
   session_.deliver();
   settle_streams();
   if (session_.failed()) {
-    fail(Count::h2_goaways_protocol_error);
+    fail(reason_for(H2Meter::count_failure(session_, host().counters())));
   } else if (session_.streams() > 0 || !streams_.empty()) {
     schedule();
   } else if (state_ == State::last && !session_.wants_flush()) {

@@ -29,8 +29,8 @@
 #include "proxy/data/client_connection.h"
 #include "proxy/data/client_protocol.h"
 #include "proxy/data/h2_client_stream.h"
+#include "proxy/data/h2_meter.h"
 #include "proxy/h2/session.h"
-#include "proxy/h2/vain_time.h"
 
 namespace sluice::proxy {
 
@@ -68,7 +68,7 @@ class H2Client final : public ClientProtocol,
   // settle() is to be called.
   void changed(H2ClientStream& stream);
   // The connection did something that was worth its while.
-  void note_useful() { vain_time_.note_useful(); }
+  void note_useful() { meter_.note_useful(); }
   // A request's body turned out to be large, or is over.
   void large_body_begins();
   void large_body_ends();
@@ -96,7 +96,6 @@ class H2Client final : public ClientProtocol,
                       const http::ParseError& error);
   void settle_streams();
   void watch_head();
-  bool too_dear(Bytes bytes, bool& good);
   void announce_end();
   void end();
   void fail(admin::Count why);
@@ -122,7 +121,7 @@ class H2Client final : public ClientProtocol,
   std::uint64_t taken_ = 0;          // likewise taken by the socket, when output_due_ was set
   std::uint64_t requests_ = 0;
   std::uint64_t sections_ = 0;  // of the session, when head_due_ was looked at
-  h2::VainTime vain_time_;
+  H2Meter meter_;
   unsigned large_bodies_ = 0;
   bool output_waits_ = false;  // some was unsent when output_due_ was set
   State state_ = State::serving;

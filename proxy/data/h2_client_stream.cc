@@ -141,8 +141,14 @@ void H2ClientStream::send_end(const http::Fields& trailers) {
 
 void H2ClientStream::abort() {
   if (stream_) client_.host().counters().add(Count::h2_resets_sent);
-  reset(h2::ErrorCode::internal_error);
+  reset(abort_code());
   part();
+}
+
+// A tunnel that broke says so in its own words (RFC 9113 §8.5; RFC 8441 §5).
+h2::ErrorCode H2ClientStream::abort_code() const {
+  if (!head_sent_ || !head_.asks_for_tunnel()) return h2::ErrorCode::internal_error;
+  return head_.protocol.empty() ? h2::ErrorCode::connect_error : h2::ErrorCode::cancel;
 }
 
 void H2ClientStream::reset(h2::ErrorCode code) {

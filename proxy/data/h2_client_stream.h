@@ -54,6 +54,7 @@ class H2ClientStream final : public base::ListNode<H2StreamTag>,
   bool output_moves(std::uint64_t bytes_min);
   bool parted() const { return parted_; }
   // Ends it with RST_STREAM; whoever handles its request must know already.
+  h2::ErrorCode abort_code() const;
   void reset(h2::ErrorCode code);
 
  private:

@@ -99,13 +99,14 @@ void SectionReader::begin(Kind kind) {
   seen_ = 0;
   regular_seen_ = false;
   cookie_seen_ = false;
+  cookie_never_indexed_ = false;
 }
 
 ParseError SectionReader::refusal(int status, const char* reason, http::HeadBound bound) const {
   return {kind_ == Kind::response ? 502 : status, reason, bound};
 }
 
-ParseError SectionReader::add(std::string_view name, std::string_view value) {
+ParseError SectionReader::add(std::string_view name, std::string_view value, bool never_indexed) {
   bytes_ += name.size() + value.size() + kFieldOverheadBytes;
   if (bytes_ > limits_.head_bytes) {
     return refusal(431, "fields too long in all", http::HeadBound::head_bytes);
@@ -114,7 +115,7 @@ ParseError SectionReader::add(std::string_view name, std::string_view value) {
   if (++count_ > limits_.field_count) {
     return refusal(431, "too many fields", http::HeadBound::field_count);
   }
-  return add_regular(name, value);
+  return add_regular(name, value, never_indexed);
 }
 
 ParseError SectionReader::add_pseudo(std::string_view name, std::string_view value) {
@@ -147,7 +148,8 @@ ParseError SectionReader::add_pseudo(std::string_view name, std::string_view val
   return refusal(kMalformed, "unknown pseudo-header field");
 }
 
-ParseError SectionReader::add_regular(std::string_view name, std::string_view value) {
+ParseError SectionReader::add_regular(std::string_view name, std::string_view value,
+                                      bool never_indexed) {
   regular_seen_ = true;
   if (const char* problem = check_name(name)) return refusal(kMalformed, problem);
   if (const char* problem = check_value(value)) return refusal(kMalformed, problem);
@@ -169,10 +171,16 @@ ParseError SectionReader::add_regular(std::string_view name, std::string_view va
     if (cookie_seen_) cookies_ += "; ";
     cookies_ += value;
     cookie_seen_ = true;
+    cookie_never_indexed_ = cookie_never_indexed_ || never_indexed;
     return {};
   }
-  fields_.append(name, value, id);
+  fields_.append(name, value, id, never_indexed);
   return {};
+}
+
+// Crumbs are one field to whoever comes next (RFC 9113 §8.2.3).
+void SectionReader::put_cookies() {
+  if (cookie_seen_) fields_.append("cookie", cookies_, FieldId::cookie, cookie_never_indexed_);
 }
 
 void SectionReader::salvage(http::RequestHead& head) {
@@ -182,7 +190,7 @@ void SectionReader::salvage(http::RequestHead& head) {
   head.method = http::method_from(method_);
   head.authority = authority_;
   head.target = path_;
-  if (cookie_seen_) fields_.append("cookie", cookies_, FieldId::cookie);
+  put_cookies();
   cookie_seen_ = false;
   std::swap(head.fields, fields_);
 }
@@ -286,7 +294,7 @@ ParseError SectionReader::finish_response(bool complete, const Asked& asked,
                                           http::ResponseHead& head) {
   head.clear();
   head.version = http::Version::http_2;
-  if (cookie_seen_) fields_.append("cookie", cookies_, FieldId::cookie);
+  put_cookies();
   std::swap(head.fields, fields_);
   if (!has(kStatus)) return {502, "no :status"};
   const auto status = status_.size() == 3 ? http::parse_decimal(status_) : std::nullopt;
@@ -328,7 +336,7 @@ namespace {
 void append_own_request_fields(Section& out, const http::RequestHead& head) {
   for (const http::Field field : head.fields) {
     if (is_connection_specific(field.id) || field.id == FieldId::host) continue;
-    out.append_lower(field.name, field.value, field.id);
+    out.append_lower(field);
   }
   if (head.body.kind != BodyLength::Kind::known || head.fields.has(FieldId::content_length)) return;
   std::array<char, 20> digits;
@@ -389,7 +397,7 @@ void write_trailer_section(Section& out, const http::Fields& trailers) {
   out.clear();
   for (const http::Field field : trailers) {
     if (is_connection_specific(field.id) || !http::may_be_trailer(field)) continue;
-    out.append_lower(field.name, field.value, field.id);
+    out.append_lower(field);
   }
 }
 

@@ -46,7 +46,7 @@ class SectionReader {
   void begin(Kind kind);
   // Before storing: counts every field line against head_bytes, all but pseudo-header fields,
   // crumbs too, against field_count. After an error nothing more may be added.
-  http::ParseError add(std::string_view name, std::string_view value);
+  http::ParseError add(std::string_view name, std::string_view value, bool never_indexed = false);
 
   // The section's end. `complete`: no body follows (END_STREAM). Fills what add() has collected.
   // After an error the head holds what was good, for the log.
@@ -73,7 +73,8 @@ class SectionReader {
   http::ParseError refusal(int status, const char* reason,
                            http::HeadBound bound = http::HeadBound::none) const;
   http::ParseError add_pseudo(std::string_view name, std::string_view value);
-  http::ParseError add_regular(std::string_view name, std::string_view value);
+  http::ParseError add_regular(std::string_view name, std::string_view value, bool never_indexed);
+  void put_cookies();
   http::ParseError check_form() const;
   http::ParseError take_authority(http::RequestHead& head) const;
   http::ParseError take_body(bool complete, http::RequestHead& head) const;
@@ -87,6 +88,7 @@ class SectionReader {
   std::uint8_t seen_ = 0;  // of Pseudo
   bool regular_seen_ = false;
   bool cookie_seen_ = false;
+  bool cookie_never_indexed_ = false;
 };
 
 // A field section to send: pseudo-header fields first, all names in lower case, nothing that

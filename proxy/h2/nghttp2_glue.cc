@@ -43,9 +43,10 @@ int on_begin_headers(nghttp2_session*, const nghttp2_frame* frame, void* user_da
 
 int on_header(nghttp2_session*, const nghttp2_frame*, const std::uint8_t* name,
               std::size_t name_length, const std::uint8_t* value, std::size_t value_length,
-              std::uint8_t, void* user_data) noexcept {
+              std::uint8_t flags, void* user_data) noexcept {
   SessionState& state = state_of(user_data);
-  state.on_field(text_of(name, name_length), text_of(value, value_length));
+  state.on_field(text_of(name, name_length), text_of(value, value_length),
+                 (flags & NGHTTP2_NV_FLAG_NO_INDEX) != 0);
   return state.failed ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 

@@ -251,10 +251,10 @@ void SessionState::on_begin_section(const nghttp2_frame& frame) {
   reader.begin(head ? SectionReader::Kind::response : SectionReader::Kind::trailers);
 }
 
-void SessionState::on_field(std::string_view name, std::string_view value) {
+void SessionState::on_field(std::string_view name, std::string_view value, bool never_indexed) {
   if (failed || !section_stream) return;
   if (!section_error) {
-    section_error = reader.add(name, value);
+    section_error = reader.add(name, value, never_indexed);
   } else {
     // HPACK must be decoded on, and nothing is kept; a bomb is not decoded to its end.
     spend(budget.on_fields_dropped(name.size() + value.size() + kFieldOverheadBytes));
@@ -327,6 +327,7 @@ void SessionState::on_response_section(StreamState& stream, bool complete) {
   }
   stream.final_head_seen = true;
   stream.remote_done = complete;
+  stream.asked.tunnel = head.body.kind == http::BodyLength::Kind::tunnel;  // and is one now
   on_head_taken(stream);
   stream.body_left = promised(head.body);
   if (complete) budget.on_request_answered();
@@ -335,6 +336,7 @@ void SessionState::on_response_section(StreamState& stream, bool complete) {
 
 void SessionState::on_trailer_section(StreamState& stream, bool complete) {
   http::ParseError error = section_error;
+  if (!error && stream.asked.tunnel) error = {kMalformed, "HEADERS within a tunnel"};
   if (!error && !complete) error = {kMalformed, "trailers that don't end the stream"};
   if (!error) error = reader.finish_trailers(trailers);
   if (error) return fail_stream(stream, ErrorCode::protocol_error, error.reason);

@@ -118,7 +118,7 @@ struct SessionState {
   bool is_alive();
   void take_last_words();
   void on_begin_section(const nghttp2_frame& frame);
-  void on_field(std::string_view name, std::string_view value);
+  void on_field(std::string_view name, std::string_view value, bool never_indexed);
   void on_section(const nghttp2_frame& frame);
   void on_head_taken(StreamState& stream);
   void on_request_section(StreamState& stream, bool complete);

@@ -61,7 +61,7 @@ class H1Sink {
   static constexpr Version kVersion = Version::http_1_1;
 
   explicit H1Sink(std::string& out) : out_(out) {}
-  void field(std::string_view name, std::string_view value, FieldId) {
+  void field(std::string_view name, std::string_view value, FieldId, bool = false) {
     write_field(out_, name, value);
   }
   void begin(std::string_view name) {
@@ -85,8 +85,9 @@ class H2Sink {
   static constexpr Version kVersion = Version::http_2;
 
   explicit H2Sink(Fields& out) : out_(out) {}
-  void field(std::string_view name, std::string_view value, FieldId id) {
-    out_.append_lower(name, value, id);
+  void field(std::string_view name, std::string_view value, FieldId id,
+             bool never_indexed = false) {
+    out_.append_lower({name, value, id, never_indexed});
   }
   void begin(std::string_view name) {
     name_ = name;
@@ -265,7 +266,7 @@ void put_request_fields(Sink& sink, const RequestHead& head, const ForwardContex
       sink.field(field.name, std::to_string(parse_decimal(field.value).value() - 1), field.id);
       continue;
     }
-    sink.field(field.name, field.value, field.id);
+    sink.field(field.name, field.value, field.id, field.never_indexed);
   }
   sink.framing(framing);
   if (head.expects_continue) sink.field("Expect", "100-continue", FieldId::expect);
@@ -348,7 +349,7 @@ void put_response_fields(Sink& sink, const ResponseHead& head, const ClientFrami
   for (const Field field : head.fields) {
     if (!passes_to_client(field.id, Sink::kVersion, head, framing)) continue;
     if (field.id == FieldId::other && options.names(field.name)) continue;
-    sink.field(field.name, field.value, field.id);
+    sink.field(field.name, field.value, field.id, field.never_indexed);
   }
   if (head.is_interim()) return;
   if (author == Author::server) put_via(sink, head.version);

@@ -132,7 +132,8 @@ bool equals_ignoring_case(std::string_view a, std::string_view b) {
   return lower_eight(a.data() + tail) == lower_eight(b.data() + tail);
 }
 
-void Fields::append(std::string_view name, std::string_view value, FieldId id) {
+void Fields::append(std::string_view name, std::string_view value, FieldId id,
+                    bool never_indexed) {
   // What most heads need, in one allocation each.
   constexpr std::size_t kFirstTextBytes = 512;
   constexpr std::size_t kFirstEntries = 16;
@@ -146,7 +147,7 @@ void Fields::append(std::string_view name, std::string_view value, FieldId id) {
   const std::size_t offset = text_.size();
   const std::size_t end = offset + name.size() + value.size();
   entries_.push_back({static_cast<std::uint32_t>(offset), static_cast<std::uint32_t>(value.size()),
-                      static_cast<std::uint16_t>(name.size()), id});
+                      static_cast<std::uint16_t>(name.size()), id, never_indexed});
   present_ |= bit(id);
   text_.resize_and_overwrite(end, [&](char* text, std::size_t) {
     name.copy(text + offset, name.size());
@@ -155,10 +156,10 @@ void Fields::append(std::string_view name, std::string_view value, FieldId id) {
   });
 }
 
-void Fields::append_lower(std::string_view name, std::string_view value, FieldId id) {
-  append(name, value, id);
+void Fields::append_lower(const Field& field) {
+  append(field.name, field.value, field.id, field.never_indexed);
   char* const copied = text_.data() + entries_.back().offset;
-  std::transform(copied, copied + name.size(), copied, to_lower);
+  std::transform(copied, copied + field.name.size(), copied, to_lower);
 }
 
 std::optional<std::string_view> Fields::find(FieldId id) const {

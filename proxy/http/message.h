@@ -75,6 +75,8 @@ struct Field {
   std::string_view name;
   std::string_view value;
   FieldId id = FieldId::other;
+  // Came as a literal that must never be indexed, and must leave so (RFC 7541 §6.2.3).
+  bool never_indexed = false;
 };
 
 // Fields in order, their text in one block that the object owns. Views from it are good until the
@@ -88,15 +90,16 @@ class Fields {
   void append(std::string_view name, std::string_view value) {
     append(name, value, field_id(name));
   }
-  void append(std::string_view name, std::string_view value, FieldId id);
-  // The same with the name made lower case, as HTTP/2 wants it (RFC 9113 §8.2.1).
-  void append_lower(std::string_view name, std::string_view value, FieldId id);
+  void append(std::string_view name, std::string_view value, FieldId id,
+              bool never_indexed = false);
+  // A copy with the name made lower case, as HTTP/2 wants it (RFC 9113 §8.2.1).
+  void append_lower(const Field& field);
   std::size_t size() const { return entries_.size(); }
   bool empty() const { return entries_.empty(); }
   Field operator[](std::size_t index) const {
     const Entry& e = entries_[index];
     const char* const name = text_.data() + e.offset;
-    return {{name, e.name_length}, {name + e.name_length, e.value_length}, e.id};
+    return {{name, e.name_length}, {name + e.name_length, e.value_length}, e.id, e.never_indexed};
   }
   // Whether there is a field with this id (not FieldId::other): no search.
   bool has(FieldId id) const { return (present_ & bit(id)) != 0; }
@@ -135,6 +138,7 @@ class Fields {
     std::uint32_t value_length = 0;
     std::uint16_t name_length = 0;
     FieldId id = FieldId::other;
+    bool never_indexed = false;
   };
   static constexpr std::uint64_t bit(FieldId id) {
     return std::uint64_t{1} << static_cast<unsigned>(id);

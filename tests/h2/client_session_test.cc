@@ -2,6 +2,7 @@
 // one down.
 #include <gmock/gmock.h>
 
+#include <deque>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,46 @@ TEST(H2Client, AsksAndIsAnswered) {
             "data 1 hello\nend 1\nclosed 1 whole");
   EXPECT_EQ(heard.body, "hello");
   EXPECT_EQ(client.session.streams(), 0u);
+}
+
+TEST(H2Client, NoHeadersWithinATunnel) {
+  const Pairs connect{{":method", "CONNECT"}, {":authority", "db:5432"}};
+  Endpoint client(Endpoint::client_options());
+  client.greet();
+  client.ask(connect, kOpen);
+  client.settle();
+  client.frames();
+  EXPECT_TRUE(client.take(ok(1) + response(1, {{"x-sum", "abc"}}, true)));
+  EXPECT_THAT(client.frames(), ElementsAre("RST_STREAM 1 PROTOCOL_ERROR"));
+  EXPECT_THAT(client.events(), HasSubstr("HEADERS within a tunnel"));
+  // One that did not open has a response like any other.
+  client.ask(connect, kOpen);
+  client.settle();
+  EXPECT_TRUE(client.take(response(3, {{":status", "403"}}) + wire::data(3, "no") +
+                          response(3, {{"x-sum", "abc"}}, true)));
+  EXPECT_THAT(client.events(), HasSubstr("[x-sum|abc]"));
+}
+
+// RFC 7541 §6.2.3, §7.1.3: what came as a secret of one connection never enters a table on the next.
+TEST(H2Client, WhatMustNeverBeIndexedGoesOutSo) {
+  Endpoint client(Endpoint::client_options());
+  client.greet();
+  std::deque<Endpoint::Heard> heard;
+  const auto bytes_for = [&](bool never_indexed) {
+    Section section = section_of(kGet);
+    section.append("x-secret", "0123456789abcdef0123456789abcdef", http::FieldId::other,
+                   never_indexed);
+    heard.emplace_back().owner = &client;
+    Stream& opened = client.session.open(heard.back());
+    heard.back().stream = &opened;
+    opened.send_request(section, true);
+    client.settle();
+    return client.raw_frames().size();
+  };
+  const std::size_t first = bytes_for(true);
+  EXPECT_GE(bytes_for(true), first - 8) << "it is not in the table";
+  bytes_for(false);
+  EXPECT_LT(bytes_for(false), first - 20) << "what may be in the table is";
 }
 
 TEST(H2Client, GreetsWithItsSettings) {

@@ -285,6 +285,34 @@ TEST(H2RequestHead, LimitsAreMetBeforeStoring) {
             "431 fields too long in all");
 }
 
+TEST(H2RequestHead, RemembersWhatMustNeverBeIndexed) {
+  SectionReader reader({});
+  reader.begin(SectionReader::Kind::request);
+  for (const auto& [name, value] : std::vector<std::pair<std::string, std::string>>{
+           {":method", "GET"}, {":scheme", "http"}, {":authority", "h"}, {":path", "/"}}) {
+    ASSERT_FALSE(reader.add(name, value));
+  }
+  ASSERT_FALSE(reader.add("authorization", "Bearer x", true));
+  ASSERT_FALSE(reader.add("accept", "*/*", false));
+  ASSERT_FALSE(reader.add("cookie", "a=b", false));
+  ASSERT_FALSE(reader.add("cookie", "session=secret", true));
+  http::RequestHead head;
+  ASSERT_FALSE(reader.finish_request(true, "http", head));
+  std::vector<std::string> secret;
+  for (const http::Field field : head.fields) {
+    if (field.never_indexed) secret.emplace_back(field.name);
+  }
+  EXPECT_THAT(secret, testing::ElementsAre("authorization", "cookie"));
+  const http::ForwardContext context{.client_address = "192.0.2.1"};
+  Section forwarded;
+  write_request_section(forwarded, head, &context, "http");
+  std::vector<std::string> sent;
+  for (const http::Field field : forwarded) {
+    if (field.never_indexed) sent.emplace_back(field.name);
+  }
+  EXPECT_THAT(sent, testing::UnorderedElementsAre("authorization", "cookie"));
+}
+
 TEST(H2RequestHead, WhatWasGoodIsKeptForTheLog) {
   SectionReader reader({});
   reader.begin(SectionReader::Kind::request);

@@ -181,6 +181,23 @@ TEST(H2Server, ATunnelOutlivesTheClientsHalf) {
   EXPECT_THAT(server.events(), HasSubstr("data 1 question\nend 1\nclosed 1 whole"));
 }
 
+// RFC 9113 §8.5: nothing but DATA, once it is one.
+TEST(H2Server, NoHeadersWithinATunnel) {
+  for (const bool end : {true, false}) {
+    Endpoint server;
+    server.greet();
+    server.take(wire::headers(1, fields_of({{":method", "CONNECT"}, {":authority", "db:5432"}}),
+                              false));
+    server.stream(1).stream->send_response(section_of({{":status", "200"}}), false);
+    server.settle();
+    server.frames();
+    server.take(wire::headers(1, fields_of({{"x-sum", "abc"}}), end));
+    server.settle();
+    EXPECT_THAT(server.frames(), ElementsAre("RST_STREAM 1 PROTOCOL_ERROR"));
+    EXPECT_THAT(server.events(), HasSubstr("closed 1 PROTOCOL_ERROR by us"));
+  }
+}
+
 TEST(H2Server, KnowsWhetherAHeadIsPending) {
   Endpoint server;
   EXPECT_TRUE(server.session.head_pending());

@@ -431,6 +431,12 @@ void H2OriginSession::go_away() {
   nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, last_stream_, NGHTTP2_NO_ERROR, nullptr, 0);
 }
 
+std::size_t H2OriginSession::unfinished() const {
+  return static_cast<std::size_t>(std::ranges::count_if(streams_, [](const auto& each) {
+    return each.second->behaviour.name != "health" && !each.second->turned_away;
+  }));
+}
+
 void H2OriginSession::end() {
   for (auto& [id, stream] : streams_) {
     if (stream->head_held || stream->body_held) observer_.on_held(-1);

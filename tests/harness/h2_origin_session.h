@@ -57,6 +57,8 @@ class H2OriginSession {
   // The connection is gone: what is open is over.
   void end();
   bool busy() const { return !streams_.empty(); }
+  // Requests that have come, even in part, and are not answered in full; probes don't count.
+  std::size_t unfinished() const;
 
  private:
   struct Stream {

@@ -70,7 +70,7 @@ class StrictH2Origin {
     std::uint64_t streams_at_once = 0;  // the most on one connection
     std::uint64_t held = 0;             // answers that wait for release()
     std::uint64_t body_bytes = 0;       // received, of requests' bodies
-    std::uint64_t cut_by_stop = 0;
+    std::uint64_t cut_by_stop = 0;      // as StrictOrigin's
   };
 
   explicit StrictH2Origin(std::string name);

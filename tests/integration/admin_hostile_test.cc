@@ -6,87 +6,16 @@
 
 #include <chrono>
 #include <filesystem>
-#include <functional>
-#include <map>
 
 #include "tests/harness/net.h"
-#include "tests/integration/admin_calls.h"
+#include "tests/integration/admin_hostile.h"
 
 namespace sluice::integration {
 namespace {
 
-class AdminHostileTest : public AdminCalls {
- protected:
-  // Whatever a call could change: every route's weights and revision, every server's drain, and
-  // every byte that is kept on disk.
-  struct Everything {
-    json routes;
-    json drains;
-    std::map<std::string, std::string> files;
-    bool operator==(const Everything&) const = default;
-  };
-  Everything everything() {
-    Everything seen;
-    const json weights = admin_json("/weights");
-    for (const auto& [name, route] : weights["routes"].items()) {
-      seen.routes[name] = {route["weights"], route["revision"]};
-    }
-    for (const std::string backend : {"blue", "green"}) {
-      seen.drains[backend] = backend_server(backend, "one")["draining"];
-    }
-    for (const auto& file :
-         std::filesystem::recursive_directory_iterator(directory_->file("state"))) {
-      if (file.is_regular_file()) seen.files[file.path()] = harness::read_file(file.path());
-    }
-    return seen;
-  }
-
-  // `send` makes one call, which must be answered with that status and code, change nothing, and
-  // leave one line.
-  void expect_refused(const std::string& what, int status, const std::string& code,
-                      const std::function<Response()>& send) {
-    SCOPED_TRACE(what);
-    const Everything before = everything();
-    const std::size_t lines = audit_lines(0).size();
-    const Response response = send();
-    EXPECT_EQ(response.status, status) << response.summary() << "\n" << response.body;
-    if (!code.empty()) {
-      EXPECT_EQ(response.field("Content-Type"), "application/problem+json");
-      const json problem = parse_json(response);
-      EXPECT_EQ(problem.value("code", ""), code) << response.body;
-      EXPECT_EQ(problem.value("status", 0), status);
-      EXPECT_FALSE(problem.value("detail", "").empty());
-    }
-    EXPECT_EQ(everything(), before);
-    const std::vector<json> after = audit_lines(lines + 1);
-    ASSERT_EQ(after.size(), lines + 1);
-    EXPECT_EQ(after.back().value("status", 0), status) << after.back();
-    EXPECT_FALSE(after.back().value("what", "").empty()) << after.back();
-  }
-
-  struct Row {
-    const char* method;
-    std::string target;
-    std::string body;
-    int status;
-    const char* code;
-  };
-  void expect_each(const std::vector<Row>& rows, const Fields& fields) {
-    for (const Row& row : rows) {
-      expect_refused(
-          std::string(row.method) + " " + row.target.substr(0, 80) + " " + row.body.substr(0, 80),
-          row.status, row.code, [&] { return call(row.method, row.target, row.body, fields); });
-    }
-  }
-};
+class AdminHostileTest : public AdminHostile {};
 
 constexpr std::string_view kShift = "blue=1&green=1";
-
-Fields field(std::string_view name, std::string_view value) {
-  Fields fields;
-  fields.add(name, value);
-  return fields;
-}
 
 TEST_F(AdminHostileTest, WrongCallersChangeNothing) {
   Scenario scenario = with_tokens();

@@ -132,8 +132,12 @@ class UpgradeToH2Test : public UpgradeTest, public testing::WithParamInterface<b
   }
   void TearDown() override {
     EXPECT_THAT(origin_->violations(), testing::IsEmpty());
-    EXPECT_EQ(origin_->requests().at(0).fields.get(":protocol"), "websocket");
-    EXPECT_EQ(origin_->requests().at(0).fields.get(":scheme"), GetParam() ? "https" : "http");
+    // One that was cut is no whole request.
+    for (const harness::RecordedRequest& request : origin_->requests()) {
+      EXPECT_EQ(request.fields.get(":protocol"), "websocket");
+      EXPECT_EQ(request.fields.get(":scheme"), GetParam() ? "https" : "http");
+    }
+    EXPECT_EQ(origin_->requests().size() + origin_->counts().cut_by_stop, 1u);
     UpgradeTest::TearDown();
   }
 
@@ -155,6 +159,19 @@ TEST_P(UpgradeToH2Test, AWebSocketOverHttp2Passes) {
   const harness::H2Response response = client.finish(stream);
   EXPECT_TRUE(response.complete()) << response.summary();
   EXPECT_EQ(response.body, "any byteslast");
+}
+
+TEST_P(UpgradeToH2Test, AWebSocketThatBreaksIsCancelled) {
+  H2Client::Options options;
+  if (GetParam()) options.tls = harness::ClientTls{};
+  auto client = H2Client::connect(sluice_->endpoint(GetParam() ? "https" : "http"), options);
+  ASSERT_TRUE(client) << client.error();
+  const std::uint32_t stream = (*client)->begin(websocket_ask("/tunnel"));
+  ASSERT_EQ(exchange(**client, stream, "any bytes", 9), "any bytes");
+  ASSERT_TRUE(wait_until([&] { return origin_->counts().open_streams >= 1; }));
+  origin_->stop();
+  EXPECT_EQ((*client)->finish(stream).reset_code, harness::h2::kCancel);
+  EXPECT_EQ(origin_->counts().cut_by_stop, 1u);
 }
 
 TEST_P(UpgradeToH2Test, AWebSocketOverHttp1Passes) {
@@ -270,6 +287,24 @@ TEST_F(UpgradeTest, AnAllowedConnectIsATunnelToTheBackendsServer) {
   const harness::H2Response response = h2->finish(stream);
   EXPECT_TRUE(response.complete()) << response.summary();
   EXPECT_EQ(response.body, "welcome bytes bye");
+}
+
+TEST_F(UpgradeTest, ATunnelThatBreaksIsReset) {
+  constexpr std::uint32_t kConnectError = 0xa;
+  RawOrigin origin([&](RawConnection& connection) {
+    connection.read_until("\r\n\r\n");
+    connection.write("HTTP/1.1 200 OK\r\n\r\nwelcome");
+    connection.read_some();
+    connection.reset();
+  });
+  start_with(origin.address(), {.routes = "[routes.app]\nsplit = { blue = 1 }\nconnect = true\n"});
+  auto client = connect_h2();
+  H2Client::Ask ask{.method = "CONNECT", .target = "", .fields = {}, .end = false};
+  ask.fields.add("Host", "db.internal:5432");
+  const std::uint32_t stream = client->begin(ask);
+  ASSERT_TRUE(client->wait_for_head(stream)) << client->response(stream).summary();
+  client->put(stream, "cut", false);
+  EXPECT_EQ(client->finish(stream).reset_code, kConnectError);
 }
 
 TEST_F(UpgradeTest, AnEndedTunnelEndsOnBothSidesAndACutOneIsSeen) {
