@@ -48,9 +48,13 @@ std::expected<std::vector<std::string>, Reply> path_segments(std::string_view pa
   return segments;
 }
 
-// The names that the path has where the pattern says {NAME}; nullopt: it is another path.
+// The names that the path has where the pattern says {NAME}; nullopt: it is another path. A server
+// that is named by the path of its Unix socket stands over several segments: an encoded slash is
+// refused long before (docs/paths.md).
 std::optional<std::vector<std::string>> match(std::string_view pattern,
                                               const std::vector<std::string>& segments) {
+  const auto pieces = static_cast<std::size_t>(std::ranges::count(pattern, '/'));
+  const std::size_t extra = segments.size() - std::min(segments.size(), pieces);
   std::vector<std::string> names;
   std::size_t index = 0;
   while (pattern.size() > 1) {
@@ -60,6 +64,9 @@ std::optional<std::vector<std::string>> match(std::string_view pattern,
     if (index == segments.size()) return {};
     if (piece.starts_with('{')) {
       names.push_back(segments[index]);
+      if (piece == "{SERVER}" && segments[index] == "unix:") {
+        for (std::size_t i = 0; i < extra; ++i) names.back() += '/' + segments[++index];
+      }
     } else if (piece != segments[index]) {
       return {};
     }
@@ -139,6 +146,29 @@ const ServerView* View::server(const routing::ServerKey& key) const {
   return found == servers.end() ? nullptr : &*found;
 }
 
+namespace {
+
+struct Found {
+  std::size_t endpoint;
+  std::vector<std::string> names;
+};
+
+// Of several patterns that fit, the most detailed.
+std::optional<Found> find_endpoint(const std::vector<std::string>& segments) {
+  std::optional<Found> best;
+  std::ptrdiff_t most = 0;
+  for (std::size_t i = 0; i < endpoints().size(); ++i) {
+    auto names = match(endpoints()[i].pattern, segments);
+    const auto pieces = std::ranges::count(endpoints()[i].pattern, '/');
+    if (!names || (best && pieces <= most)) continue;
+    most = pieces;
+    best = Found{i, std::move(*names)};
+  }
+  return best;
+}
+
+}  // namespace
+
 Handled handle(const Request& request, const View& view) {
   if (auto refusal = refuse_access(request, view)) return std::move(*refusal);
   const std::string_view target = request.target;
@@ -147,20 +177,17 @@ Handled handle(const Request& request, const View& view) {
   const std::string_view query = target.substr(std::min(mark + 1, target.size()));
   const auto segments = path_segments(path);
   if (!segments) return segments.error();
-  const std::span<const Endpoint> all = endpoints();
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    auto names = match(all[i].pattern, *segments);
-    if (!names) continue;
-    if (!is_allowed(request.method, all[i].allow)) return method_not_allowed(request, all[i]);
-    const Call call{request, view, query, std::move(*names)};
-    if (auto refusal = refuse_role(call, all[i])) return std::move(*refusal);
-    Answer answer = kAnswers[i](call);
-    if (const Command* command = std::get_if<Command>(&answer)) {
-      if (auto refusal = refuse_command(call, *command)) return std::move(*refusal);
-    }
-    return answer;
+  auto found = find_endpoint(*segments);
+  if (!found) return unknown_path(path, *segments);
+  const Endpoint& endpoint = endpoints()[found->endpoint];
+  if (!is_allowed(request.method, endpoint.allow)) return method_not_allowed(request, endpoint);
+  const Call call{request, view, query, std::move(found->names)};
+  if (auto refusal = refuse_role(call, endpoint)) return std::move(*refusal);
+  Answer answer = kAnswers[found->endpoint](call);
+  if (const Command* command = std::get_if<Command>(&answer)) {
+    if (auto refusal = refuse_command(call, *command)) return std::move(*refusal);
   }
-  return unknown_path(path, *segments);
+  return answer;
 }
 
 Reply handle_read_only(const Request& request, const View& view) {

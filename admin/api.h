@@ -89,6 +89,9 @@ struct Reply {
 
 enum class Format : std::uint8_t { json, text };
 
+// The revision that what is to be changed must still be at; nullopt: whichever.
+using IfMatch = std::optional<routing::RevisionNumber>;
+
 // Of routes. What can't be right is found when it is planned.
 struct Change {
   routing::Transaction transaction;
@@ -99,6 +102,7 @@ struct Change {
 struct Drain {
   routing::ServerKey server;  // exists; without a server: all of the backend
   bool draining = true;       // false: resume
+  IfMatch if_match = {};
   // Answer when the server is safe to stop, or (resume) takes new work; nullopt: when in force.
   std::optional<Duration> wait;
 };
@@ -107,10 +111,12 @@ struct AddServer {
 };
 struct RemoveServer {
   routing::ServerKey server;  // exists
+  IfMatch if_match = {};
   bool force = false;         // even if something may be running on it
 };
 struct WeighServer {
   routing::ServerKey server;  // exists
+  IfMatch if_match = {};
   std::string weight;
 };
 struct LeaseAction {

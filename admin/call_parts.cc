@@ -84,6 +84,11 @@ std::expected<routing::RevisionNumber, Reply> parse_number(std::string_view what
                                              what, routing::in_quotes(text))));
 }
 
+std::optional<Reply> refuse_if_match(const Call& call, std::string_view why) {
+  if (!call.request.if_match) return {};
+  return problem(400, "bad_if_match", std::string(why));
+}
+
 std::expected<bool, Reply> parse_flag(const Parameters& parameters, std::string_view name) {
   const std::optional<std::string> text = parameters.find(name);
   if (!text || *text == "false") return false;

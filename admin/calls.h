@@ -75,6 +75,9 @@ std::expected<routing::ServerKey, Reply> find_server(const Call& call);
 std::expected<routing::RevisionNumber, Reply> parse_number(std::string_view what,
                                                            std::string_view text);
 
+// If-Match where there is no one revision that it could name; `why` is a sentence.
+std::optional<Reply> refuse_if_match(const Call& call, std::string_view why);
+
 // What a write may say beside what is its own: author, reason, format, dry_run.
 std::vector<std::string_view> write_names(std::initializer_list<std::string_view> own);
 // The same for what changes routes: ttl, on_lapse, force, wait, timeout, too.

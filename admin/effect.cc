@@ -35,19 +35,39 @@ double requests_per_second(const View& view, std::string_view route) {
   return seconds > 0 ? static_cast<double>(window.requests) / seconds : 0;
 }
 
+bool is_off(const routing::Split& split, std::string_view backend) {
+  const auto share = std::ranges::find(split, backend, &conf::WeightedBackend::backend);
+  return share != split.end() && share->state == conf::ShareState::off;
+}
+
+// The part of a sticky route's keys that other servers would serve: those that change hands, and
+// those whose backend is turned off or on again. 0 where there are no keys.
+double moved_keys(const routing::RouteChange& change) {
+  const routing::Partition& before = change.before.partition;
+  const routing::Partition& after = change.after.partition;
+  if (before.empty() || after.empty()) return 0;
+  std::uint64_t points = after.moved_from(before);
+  for (const std::string& backend : before.backends()) {
+    if (is_off(change.before.split, backend) == is_off(change.after.split, backend)) continue;
+    points += std::min(before.points_of(backend), after.points_of(backend));
+  }
+  return static_cast<double>(points) / static_cast<double>(routing::Partition::kPoints);
+}
+
 class Builder {
  public:
-  explicit Builder(const View& view) : view_(view) {}
+  Builder(const View& view, const routing::Revision& revision) : view_(view), revision_(revision) {}
 
   void add_route(const routing::RouteChange& change) {
     const auto before = parts(change.before);
     const auto after = parts(change.after);
     const double rate = requests_per_second(view_, change.route);
-    double moved = 0;
+    double moved = moved_keys(change);
+    const bool by_keys = !change.before.partition.empty() && !change.after.partition.empty();
     for (const auto& [backend, part] : after) {
       const auto known = before.find(backend);
       const double was = known == before.end() ? 0 : known->second;
-      moved += std::max(0.0, part - was);
+      if (!by_keys) moved += std::max(0.0, part - was);
       Effect::Backend& entry = entry_of(backend);
       entry.requests_per_second_now += was * rate;
       entry.requests_per_second_then += part * rate;
@@ -61,8 +81,32 @@ class Builder {
       warn(fmt::format("{} answers 503 to every request: it is in maintenance", change.route));
     }
     if (const auto lease = view_.state.lease_of(change.route); lease != 0) {
-      warn(fmt::format("the lease of revision {} on {} would end: the new weights stay", lease,
-                       change.route));
+      warn(revision_.lease
+               ? fmt::format("{} is under the lease of revision {} already: should the new one "
+                             "lapse, both are taken back",
+                             change.route, lease)
+               : fmt::format("the lease of revision {} on {} would end: what is stated stays",
+                             lease, change.route));
+    }
+  }
+
+  // Whether it could still serve when its servers are as the revision has them.
+  void add_backend(const std::string& backend) {
+    std::size_t up = 0;
+    std::size_t lost = 0;
+    for (const ServerView& server : view_.servers) {
+      if (server.key.backend != backend || !takes_new_work(server)) continue;
+      ++up;
+      lost += is_taken_away(server.key) ? 1 : 0;
+    }
+    if (lost == 0 || lost < up) return;
+    for (const auto& [name, route] : view_.state.routes()) {
+      const auto shares = parts(route.setting);
+      const auto share = shares.find(backend);
+      if (share == shares.end() || share->second == 0) continue;
+      warn(fmt::format("{} would have no server that takes requests, and {} sends it {:.4g} % of "
+                       "its requests",
+                       backend, name, 100 * share->second));
     }
   }
 
@@ -81,6 +125,18 @@ class Builder {
   }
 
  private:
+  // By a drain, by its removal or by a weight of 0.
+  bool is_taken_away(const routing::ServerKey& server) const {
+    const bool drained = std::ranges::any_of(revision_.drains, [&](const auto& change) {
+      return change.server == server && change.after && !change.before;
+    });
+    return drained || std::ranges::any_of(revision_.members, [&](const auto& change) {
+      const routing::Membership& after = change.after;
+      const bool gone = after.removed || (change.before.added && !after.added);
+      return change.server == server && (gone || (after.weight && after.weight->is_zero()));
+    });
+  }
+
   void warn(std::string sentence) { effect_.warnings.push_back(std::move(sentence)); }
 
   Effect::Backend& entry_of(const std::string& name) {
@@ -97,14 +153,16 @@ class Builder {
   }
 
   const View& view_;
+  const routing::Revision& revision_;
   Effect effect_;
 };
 
 }  // namespace
 
 Effect effect_of(const View& view, const routing::Revision& revision) {
-  Builder builder(view);
+  Builder builder(view, revision);
   for (const routing::RouteChange& change : revision.routes) builder.add_route(change);
+  for (const conf::Backend& backend : view.config.backends) builder.add_backend(backend.name);
   return builder.finish();
 }
 

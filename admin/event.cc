@@ -204,7 +204,7 @@ Happening happening_of(const HealthChange& change) {
             if (!change.reason.empty()) json.key("reason").value(change.reason);
           },
       .alert = {
-          .state = down ? Alert::State::firing : Alert::State::resolved,
+          .state = down && !change.drained ? Alert::State::firing : Alert::State::resolved,
           .name = "SluiceServerDown",
           .labels = {{"backend", change.server.backend}, {"server", change.server.server}},
           .severity = "critical",

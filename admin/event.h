@@ -88,7 +88,8 @@ struct HealthChange {
   Address address;
   health::Status before = health::Status::unknown;
   health::Status after = health::Status::unknown;
-  bool gone = false;  // it left the configuration; `after` says nothing
+  bool gone = false;     // it left the configuration; `after` says nothing
+  bool drained = false;  // it is out of traffic anyway: that it is down wakes nobody
   std::string reason;
 };
 Happening happening_of(const HealthChange& change);

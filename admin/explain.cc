@@ -28,16 +28,14 @@ constexpr std::array<std::string_view, 7> kNames = {"host",   "path",   "method"
 // The request that is asked about.
 struct Asked {
   std::string host;
-  std::string target = "/";  // as it is routed
   std::string method = "GET";
-  FieldList headers;
-  std::optional<Address> client;
-  std::string cookie;
+  DescribedRequest request{.target = "/", .headers = {}, .cookie = {}, .client = {}};
   Format format = Format::json;
 
   // CONNECT has no path: it goes where `/` of its host goes.
   std::string_view path() const {
-    return method == "CONNECT" ? "/" : std::string_view(target).substr(0, target.find('?'));
+    const std::string_view target = request.target;
+    return method == "CONNECT" ? "/" : target.substr(0, target.find('?'));
   }
 };
 
@@ -71,7 +69,7 @@ std::optional<Reply> take_header(Asked& asked, const std::string& text) {
   if (colon == std::string::npos || !is_token(std::string_view(text).substr(0, colon)))
     return bad("header", text, "write NAME:VALUE, like X-Variant:blue");
   const std::size_t begin = std::min(text.find_first_not_of(" \t", colon + 1), text.size());
-  asked.headers.emplace_back(text.substr(0, colon), text.substr(begin));
+  asked.request.headers.emplace_back(text.substr(0, colon), text.substr(begin));
   return {};
 }
 
@@ -80,16 +78,16 @@ std::optional<Reply> take_field(Asked& asked, const std::string& name, const std
   if (name == "host") {
     asked.host = routed_host(value);
   } else if (name == "path") {
-    asked.target = value;
+    asked.request.target = value;
   } else if (name == "cookie") {
-    asked.cookie = value;
+    asked.request.cookie = value;
   } else if (name == "method") {
     if (!is_token(value)) return bad("method", value, "write a method like GET");
     asked.method = value;
   } else if (name == "client") {
     const auto block = AddressBlock::parse(value);
     if (!block || value.contains('/')) return bad("client", value, "write an IP address");
-    asked.client = block->base;
+    asked.request.client = block->base;
   } else {
     const auto format = parse_format(value);
     if (!format) return format.error();
@@ -123,14 +121,14 @@ std::expected<Asked, Reply> read_asked(const Request& request, std::string_view 
     seen.push_back(name);
     if (auto wrong = take_field(asked, name, value)) return std::unexpected(std::move(*wrong));
   }
-  auto target = view.normalize_target(asked.method, asked.target);
+  auto target = view.normalize_target(asked.method, asked.request.target);
   if (!target) {
     return std::unexpected(
         problem(422, "bad_parameter",
                 fmt::format("path is {}: a request for it is refused with 400: {}.",
-                            routing::in_quotes(asked.target), target.error())));
+                            routing::in_quotes(asked.request.target), target.error())));
   }
-  asked.target = std::move(*target);
+  asked.request.target = std::move(*target);
   return asked;
 }
 
@@ -209,6 +207,7 @@ std::string because(const ServerView& server) {
   if (server.draining) {
     return fmt::format("it is drained since revision {}", server.drain_revision);
   }
+  if (server.weight.is_zero()) return "its weight is 0";
   if (!server.probed) return "its backend has no health check";
   switch (server.status) {
     case health::Status::up:
@@ -229,21 +228,49 @@ struct BackendVerdict {
 };
 
 // What becomes of a request of this route.
-struct Choice {
-  std::vector<BackendVerdict> backends;
-  std::size_t next = 0;  // of these: whose the next ticket is
-  routing::Ticket ticket = 0;
+struct Fate {
+  std::vector<BackendVerdict> backends;  // of the route's split
+  std::string backend;
+  std::string because;
   int status = 0;      // that is answered without a server; 0: none
   std::string answer;  // why
 };
 
-Choice judge_backends(const Asked& asked, const View& view, std::size_t index) {
-  const routing::SnapshotRoute& route = view.snapshot->routes[index];
-  Choice choice;
+// By which right it gets the backend that it would get if that could serve it.
+std::string own_right(const DescribedWish& asked, const routing::Choice& own,
+                      const routing::SnapshotRoute& route) {
+  if (own.by == routing::ChosenBy::forced) return "the request names it, and its client may";
+  if (own.by == routing::ChosenBy::sticky) {
+    return fmt::format("the request is bound by {}, and its key is in this backend's part",
+                       conf::to_string(*asked.bound_by));
+  }
+  return fmt::format("{}of the route's {} backend{} it has weight {}, and the next ticket ({}) is "
+                     "its own",
+                     asked.cookie_refused ? "the request's cookie is not good; " : "",
+                     route.split.size(), route.split.size() == 1 ? "" : "s",
+                     route.split[own.share].weight.to_string(), route.runtime->tickets_taken());
+}
+
+std::string why_backend(const DescribedWish& asked, const routing::Forecast& told,
+                        const routing::SnapshotRoute& route) {
+  std::string own = own_right(asked, told.own, route);
+  if (told.choice.by == told.own.by) return own;
+  const conf::WeightedBackend& share = route.split[told.own.share];
+  const std::string_view stranded = share.state == conf::ShareState::off
+                                        ? "is off"
+                                        : "has no server that takes new work";
+  return fmt::format("{} {}, and this one {}; of {}: {}", share.backend, stranded,
+                     told.choice.by == routing::ChosenBy::fallback ? "is the fallback"
+                                                                   : "stands in for it",
+                     share.backend, own);
+}
+
+std::vector<BackendVerdict> judge_shares(const View& view, const routing::SnapshotRoute& route) {
+  std::vector<BackendVerdict> verdicts;
   double total = 0;
   for (const conf::WeightedBackend& share : route.split) total += share.weight.to_double();
   for (const conf::WeightedBackend& share : route.split) {
-    BackendVerdict& verdict = choice.backends.emplace_back();
+    BackendVerdict& verdict = verdicts.emplace_back();
     verdict.share = &share;
     verdict.fraction = total > 0 ? share.weight.to_double() / total : 0;
     for (const ServerView& server : view.servers) {
@@ -252,29 +279,32 @@ Choice judge_backends(const Asked& asked, const View& view, std::size_t index) {
       if (takes_new_work(server)) ++verdict.taking_work;
     }
   }
-  choice.ticket = route.runtime->tickets_taken();
-  choice.next = route.schedule.pick(choice.ticket);
-  const routing::RouteState* const state = view.state.route(route.name);
-  if (state != nullptr && state->setting.maintenance) {
-    choice.status = 503;
-    choice.answer = fmt::format("the route is in maintenance: Retry-After: {}",
-                                state->setting.maintenance->retry_after.count());
-  } else if (asked.method == "CONNECT" && !view.snapshot->config->routes[index].allow_connect) {
-    choice.status = 405;
-    choice.answer = "the route does not allow CONNECT";
-  } else if (choice.backends[choice.next].taking_work == 0) {
-    choice.status = 503;
-    choice.answer = fmt::format("no server of backend {} takes new work",
-                                choice.backends[choice.next].share->backend);
-  }
-  return choice;
+  return verdicts;
 }
 
-std::string why_next(const Choice& choice) {
-  const BackendVerdict& next = choice.backends[choice.next];
-  return fmt::format("of its {} backend{} it has weight {}, and the next ticket ({}) is its own",
-                     choice.backends.size(), choice.backends.size() == 1 ? "" : "s",
-                     next.share->weight.to_string(), choice.ticket);
+Fate foretell(const Asked& asked, const View& view, std::size_t index) {
+  const routing::SnapshotRoute& route = view.snapshot->routes[index];
+  const DescribedWish wish = view.read_wish(index, asked.request);
+  const routing::Forecast told = routing::forecast(*view.snapshot, index, wish.wish);
+  Fate fate{.backends = judge_shares(view, route),
+            .backend = view.snapshot->backends[told.choice.backend].name,
+            .because = why_backend(wish, told, route),
+            .answer = {}};
+  const auto answers = [&](int status, std::string why) {
+    fate.status = status;
+    fate.answer = std::move(why);
+  };
+  if (route.maintenance) {
+    answers(503, fmt::format("the route is in maintenance: Retry-After: {}",
+                             route.maintenance->retry_after.count()));
+  } else if (asked.method == "CONNECT" && !view.snapshot->config->routes[index].allow_connect) {
+    answers(405, "the route does not allow CONNECT");
+  } else if (!wish.refusal.empty()) {
+    answers(400, wish.refusal);
+  } else if (!told.served) {
+    answers(503, fmt::format("no server of backend {} takes new work", fate.backend));
+  }
+  return fate;
 }
 
 // --- In JSON, in text ---------------------------------------------------------------------------
@@ -285,12 +315,12 @@ void write_request(JsonWriter& json, const Asked& asked) {
   json.key("request").begin_object();
   json.key("method").value(asked.method);
   json.key("host").value(asked.host);
-  json.key("path").value(asked.target);
-  if (asked.client) json.key("client").value(asked.client->ip_to_string());
-  if (!asked.cookie.empty()) json.key("cookie").value(asked.cookie);
-  if (!asked.headers.empty()) {
+  json.key("path").value(asked.request.target);
+  if (asked.request.client) json.key("client").value(asked.request.client->ip_to_string());
+  if (!asked.request.cookie.empty()) json.key("cookie").value(asked.request.cookie);
+  if (!asked.request.headers.empty()) {
     json.key("headers").begin_array();
-    for (const auto& [name, value] : asked.headers) json.value(fmt::format("{}: {}", name, value));
+    for (const auto& [name, value] : asked.request.headers) json.value(fmt::format("{}: {}", name, value));
     json.end_array();
   }
   json.end_object();
@@ -333,18 +363,17 @@ void write_backend(JsonWriter& json, const BackendVerdict& backend) {
   json.end_object();
 }
 
-void write_choice(JsonWriter& json, const Choice& choice) {
-  const BackendVerdict& next = choice.backends[choice.next];
-  json.key("backend").value(next.share->backend);
-  json.key("backend_because").value(why_next(choice));
-  if (choice.status != 0) {
+void write_fate(JsonWriter& json, const Fate& fate) {
+  json.key("backend").value(fate.backend);
+  json.key("backend_because").value(fate.because);
+  if (fate.status != 0) {
     json.key("answer").begin_object();
-    json.key("status").value(choice.status);
-    json.key("because").value(choice.answer);
+    json.key("status").value(fate.status);
+    json.key("because").value(fate.answer);
     json.end_object();
   }
   json.key("backends").begin_array();
-  for (const BackendVerdict& backend : choice.backends) write_backend(json, backend);
+  for (const BackendVerdict& backend : fate.backends) write_backend(json, backend);
   json.end_array();
 }
 
@@ -354,7 +383,7 @@ std::string chosen_because(const RouteVerdicts& verdicts) {
 }
 
 Reply in_json(const Asked& asked, const View& view, const RouteVerdicts& verdicts,
-              const std::optional<Choice>& choice) {
+              const std::optional<Fate>& fate) {
   JsonWriter json;
   json.begin_object();
   write_request(json, asked);
@@ -371,14 +400,14 @@ Reply in_json(const Asked& asked, const View& view, const RouteVerdicts& verdict
     json.key("because").value("no route fits");
     json.end_object();
   }
-  if (choice) write_choice(json, *choice);
+  if (fate) write_fate(json, *fate);
   write_routes(json, verdicts, *view.snapshot);
   json.end_object();
   return json_reply(json);
 }
 
 Reply in_text(const View& view, const RouteVerdicts& verdicts,
-              const std::optional<Choice>& choice) {
+              const std::optional<Fate>& fate) {
   Table routes({"ROUTE", "HOST", "PATH", "RESULT", "BECAUSE"});
   for (const RouteVerdict& verdict : verdicts.listed) {
     routes.add({view.snapshot->routes[verdict.route].name,
@@ -386,9 +415,9 @@ Reply in_text(const View& view, const RouteVerdicts& verdicts,
                 std::string(verdict.result), verdict.because});
   }
   std::string text = routes.finish();
-  if (!choice) return text_reply(text + "\nNo route fits: 404.\n");
+  if (!fate) return text_reply(text + "\nNo route fits: 404.\n");
   Table servers({"BACKEND", "WEIGHT", "STATE", "SERVER", "ADDRESS", "TAKES NEW WORK", "BECAUSE"});
-  for (const BackendVerdict& backend : choice->backends) {
+  for (const BackendVerdict& backend : fate->backends) {
     for (const ServerView* server : backend.servers) {
       servers.add({backend.share->backend, backend.share->weight.to_string(),
                    std::string(routing::to_string(backend.share->state)), server->key.server,
@@ -397,23 +426,22 @@ Reply in_text(const View& view, const RouteVerdicts& verdicts,
     }
   }
   text += '\n' + servers.finish();
-  text += fmt::format("\nBackend {}: {}.\n", choice->backends[choice->next].share->backend,
-                      why_next(*choice));
-  if (choice->status != 0) text += fmt::format("Answer {}: {}.\n", choice->status, choice->answer);
+  text += fmt::format("\nBackend {}: {}.\n", fate->backend, fate->because);
+  if (fate->status != 0) text += fmt::format("Answer {}: {}.\n", fate->status, fate->answer);
   return text_reply(std::move(text));
 }
 
 }  // namespace
 
 Reply explain(const Request& request, std::string_view query, const View& view) {
-  SLUICE_CHECK(view.snapshot != nullptr && view.normalize_target);
+  SLUICE_CHECK(view.snapshot != nullptr && view.normalize_target && view.read_wish);
   const auto asked = read_asked(request, query, view);
   if (!asked) return asked.error();
   const RouteVerdicts verdicts = judge_routes(*asked, *view.snapshot);
-  std::optional<Choice> choice;
-  if (verdicts.chosen) choice = judge_backends(*asked, view, *verdicts.chosen);
-  return asked->format == Format::text ? in_text(view, verdicts, choice)
-                                       : in_json(*asked, view, verdicts, choice);
+  std::optional<Fate> fate;
+  if (verdicts.chosen) fate = foretell(*asked, view, *verdicts.chosen);
+  return asked->format == Format::text ? in_text(view, verdicts, fate)
+                                       : in_json(*asked, view, verdicts, fate);
 }
 
 }  // namespace sluice::admin

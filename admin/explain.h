@@ -13,7 +13,8 @@ namespace sluice::admin {
 inline constexpr std::size_t kExplainedRoutesMax = 64;
 
 // `host=`, `path=` (with its query), `method=`, `header=NAME:VALUE` (any number of them),
-// `client=IP`, `cookie=`, `format=`. Precondition: view.snapshot and view.normalize_target.
+// `client=IP`, `cookie=`, `format=`. Precondition: view.snapshot,
+// view.normalize_target and view.read_wish.
 Reply explain(const Request& request, std::string_view query, const View& view);
 
 }  // namespace sluice::admin

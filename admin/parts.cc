@@ -97,6 +97,7 @@ void write_server(JsonWriter& json, const ServerView& server) {
   json.key("address").value(server.address.to_string());
   json.key("status").value(status_word(server));
   json.key("since").value(to_rfc3339(server.since));
+  json.key("weight").value(server.weight);
   json.key("takes_new_work").value(takes_new_work(server));
   json.key("draining").value(server.draining);
   json.key("safe_to_stop").value(server.safe_to_stop);
@@ -149,7 +150,8 @@ std::string_view status_word(const ServerView& server) {
 }
 
 bool takes_new_work(const ServerView& server) {
-  return !server.draining && (!server.probed || server.status == health::Status::up);
+  return !server.draining && !server.weight.is_zero() &&
+         (!server.probed || server.status == health::Status::up);
 }
 
 std::string split_text(const routing::Split& split) {

@@ -1,11 +1,24 @@
 #include "admin/plan.h"
 
+#include <fmt/core.h>
+
 #include "proxy/base/check.h"
 
 namespace sluice::admin {
 namespace {
 
 using Planned = std::expected<routing::Revision, routing::PlanError>;
+
+// What the caller looked at has changed since; nullopt: it has not.
+std::optional<routing::PlanError> stale(const routing::State& state,
+                                        const routing::ServerKey& server, const IfMatch& wanted) {
+  const routing::RevisionNumber present = state.server_revision(server);
+  if (!wanted || *wanted == present) return {};
+  return routing::PlanError{
+      routing::PlanError::Kind::stale,
+      fmt::format("server {} is at revision {}, not {}: look at it again and state that revision",
+                  server.to_string(), present, *wanted)};
+}
 
 // What each kind of action plans.
 struct Planner {
@@ -18,6 +31,7 @@ struct Planner {
     return state.plan(change.transaction, facts, command.origin, now);
   }
   Planned operator()(const Drain& drain) const {
+    if (auto error = stale(state, drain.server, drain.if_match)) return std::unexpected(*error);
     if (drain.server.server.empty()) {
       return state.plan_drain_all(facts.config, drain.server.backend, drain.draining,
                                   command.origin, now);
@@ -28,9 +42,11 @@ struct Planner {
     return state.plan_add(facts.config, add.server, command.origin, now);
   }
   Planned operator()(const RemoveServer& remove) const {
+    if (auto error = stale(state, remove.server, remove.if_match)) return std::unexpected(*error);
     return state.plan_remove(facts, remove.server, remove.force, command.origin, now);
   }
   Planned operator()(const WeighServer& weigh) const {
+    if (auto error = stale(state, weigh.server, weigh.if_match)) return std::unexpected(*error);
     return state.plan_weigh(facts.config, weigh.server, weigh.weight, command.origin, now);
   }
   Planned operator()(const LeaseAction& action) const {

@@ -118,13 +118,13 @@ Table weights_table() {
 }
 
 Table servers_table() {
-  return Table({"BACKEND", "SERVER", "ADDRESS", "STATUS", "SINCE", "RUNNING", "REQUESTS",
+  return Table({"BACKEND", "SERVER", "ADDRESS", "WEIGHT", "STATUS", "SINCE", "RUNNING", "REQUESTS",
                 "FAILURES", "DRAINING", "SAFE TO STOP", "LAST ERROR"});
 }
 
 void add_row(Table& table, const ServerView& server) {
   table.add({server.key.backend, server.key.server, server.address.to_string(),
-             std::string(status_word(server)), to_rfc3339(server.since),
+             server.weight.to_string(), std::string(status_word(server)), to_rfc3339(server.since),
              std::to_string(server.running), std::to_string(server.requests),
              std::to_string(server.failures), server.draining ? "yes" : "no",
              server.safe_to_stop ? "yes" : "no", server.last_error});
@@ -171,6 +171,14 @@ Reply render_index(const View& view, Format format) {
   json.key("good_copies").value(view.ledger.good_copies);
   json.key("alarm").value(view.ledger.alarm);
   json.end_object();
+  json.key("alarms").begin_array();
+  for (const auto& [name, reason] : view.alarms) {
+    json.begin_object(JsonWriter::Layout::one_line);
+    json.key("alarm").value(name);
+    json.key("reason").value(reason);
+    json.end_object();
+  }
+  json.end_array();
   json.key("paths").begin_array();
   for (const Endpoint& endpoint : endpoints()) {
     json.begin_object();
@@ -261,7 +269,7 @@ Reply render_server(const View& view, const routing::ServerKey& key, Format form
     json.end_object();
     reply = json_reply(json);
   }
-  reply.fields.emplace_back("ETag", etag(server->drain_revision));
+  reply.fields.emplace_back("ETag", etag(server->revision));
   return reply;
 }
 

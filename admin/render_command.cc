@@ -104,7 +104,7 @@ std::string drain_state(const ServerView& server) {
 
 void write_drain(JsonWriter& json, const ServerView& server) {
   json.key("backend").value(server.key.backend);
-  json.key("revision").value(server.drain_revision);
+  json.key("revision").value(server.revision);
   write_server(json.key("server"), server);
 }
 
@@ -159,7 +159,7 @@ Reply render_drain(const View& view, const Command& command, bool changed) {
   const std::string now = fmt::format("{}: {}", drain.server.to_string(), drain_state(*server));
   Reply reply;
   if (command.format == Format::text) {
-    reply = text_reply(fmt::format("{}, revision {}{}\n", now, server->drain_revision,
+    reply = text_reply(fmt::format("{}, revision {}{}\n", now, server->revision,
                                    changed ? "" : ", unchanged"));
   } else {
     JsonWriter json;
@@ -170,7 +170,7 @@ Reply render_drain(const View& view, const Command& command, bool changed) {
     json.end_object();
     reply = json_reply(json);
   }
-  reply.fields.emplace_back("ETag", etag(server->drain_revision));
+  reply.fields.emplace_back("ETag", etag(server->revision));
   reply.note = changed ? now : now + " (unchanged)";
   return reply;
 }

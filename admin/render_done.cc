@@ -199,7 +199,7 @@ Reply render_dry_run(const View& view, const Command& command, const routing::Re
   JsonWriter json;
   json.begin_object();
   json.key("dry_run").value(true);
-  json.key("changed").value(!routing::changes_nothing(revision));
+  json.key("changed").value(!view.state.changes_nothing(revision));
   json.key("kind").value(routing::to_string(revision.kind));
   if (revision.of != 0) json.key("of").value(revision.of);
   write_changes(json.key("changes"), revision);

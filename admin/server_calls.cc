@@ -8,6 +8,11 @@
 namespace sluice::admin {
 namespace {
 
+std::expected<IfMatch, Reply> match_server(const Call& call, const routing::ServerKey& server) {
+  return check_if_match(call.request, call.view.state.server_revision(server),
+                        "Server " + server.to_string());
+}
+
 // `server` empty: of the whole backend.
 Answer answer_about_drain(const Call& call, std::expected<routing::ServerKey, Reply> server,
                           bool draining) {
@@ -17,14 +22,15 @@ Answer answer_about_drain(const Call& call, std::expected<routing::ServerKey, Re
   if (!parameters) return std::move(parameters.error());
   auto command = begin_command(call, *parameters);
   if (!command) return std::move(command.error());
-  if (!server->server.empty()) {
-    auto if_match = check_if_match(call.request, call.view.state.drain_revision(*server),
-                                   "Server " + server->to_string());
-    if (!if_match) return std::move(if_match.error());
-  } else if (call.request.if_match) {
-    return problem(400, "bad_if_match", "If-Match is of no use for a whole backend.");
-  }
   Drain drain{.server = std::move(*server), .draining = draining, .wait = {}};
+  if (drain.server.server.empty()) {
+    if (auto refused = refuse_if_match(call, "If-Match is of no use for a whole backend."))
+      return std::move(*refused);
+  } else {
+    auto if_match = match_server(call, drain.server);
+    if (!if_match) return std::move(if_match.error());
+    drain.if_match = *if_match;
+  }
   if (const auto text = parameters->find("wait")) {
     auto wait = parse_wait(*text);
     if (!wait) return std::move(wait.error());
@@ -67,6 +73,8 @@ Answer answer_add_server(const Call& call) {
   if (!parameters) return std::move(parameters.error());
   auto command = begin_command(call, *parameters);
   if (!command) return std::move(command.error());
+  if (auto refused = refuse_if_match(call, "If-Match is of no use for a server that is to come."))
+    return std::move(*refused);
   const auto address = parameters->find("address");
   if (!address) {
     return problem(422, "bad_server",
@@ -86,6 +94,8 @@ Answer answer_server(const Call& call) {
     return answer_read(call,
                        [&](Format format) { return render_server(call.view, *server, format); });
   }
+  auto if_match = match_server(call, *server);
+  if (!if_match) return std::move(if_match.error());
   const bool removes = call.request.method == "DELETE";
   auto parameters = read_parameters(
       call.request, call.query,
@@ -96,14 +106,16 @@ Answer answer_server(const Call& call) {
   if (removes) {
     auto force = parse_flag(*parameters, "force");
     if (!force) return std::move(force.error());
-    command->action = RemoveServer{.server = std::move(*server), .force = *force};
+    command->action =
+        RemoveServer{.server = std::move(*server), .if_match = *if_match, .force = *force};
     return std::move(*command);
   }
   const auto weight = parameters->find("weight");
   if (!weight) {
     return problem(422, "bad_server", "The call does not say what to change: -d weight=2.");
   }
-  command->action = WeighServer{.server = std::move(*server), .weight = *weight};
+  command->action =
+      WeighServer{.server = std::move(*server), .if_match = *if_match, .weight = *weight};
   return std::move(*command);
 }
 

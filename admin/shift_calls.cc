@@ -115,10 +115,10 @@ Answer answer_shifts(const Call& call) {
   if (!command) return std::move(command.error());
   auto change = begin_change(stated->parameters);
   if (!change) return std::move(change.error());
-  if (call.request.if_match) {
-    return problem(400, "bad_if_match",
-                   "If-Match can't name the revisions of several routes: say \"if_match\" in each "
-                   "route's object instead.");
+  if (auto refused = refuse_if_match(call,
+                                     "If-Match can't name the revisions of several routes: say "
+                                     "\"if_match\" in each route's object instead.")) {
+    return std::move(*refused);
   }
   change->transaction.kind = RevisionKind::shift;
   change->transaction.routes = std::move(stated->routes);
@@ -139,6 +139,8 @@ Answer answer_about_lease(const Call& call, RevisionKind kind) {
   if (!parameters) return std::move(parameters.error());
   auto command = begin_command(call, *parameters);
   if (!command) return std::move(command.error());
+  if (auto refused = refuse_if_match(call, "If-Match is of no use here: the path has the revision."))
+    return std::move(*refused);
   LeaseAction action{.kind = kind, .lease = *number, .ttl = {}};
   if (const auto text = parameters->find("ttl")) {
     auto ttl = parse_span("ttl", *text, kLeaseMin, kLeaseMax);
@@ -168,6 +170,8 @@ Answer answer_reload(const Call& call) {
   if (!parameters) return std::move(parameters.error());
   auto command = begin_command(call, *parameters);
   if (!command) return std::move(command.error());
+  if (auto refused = refuse_if_match(call, "If-Match is of no use for the file."))
+    return std::move(*refused);
   command->action = ReloadFile{};
   return std::move(*command);
 }

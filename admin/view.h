@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "admin/delivery.h"
@@ -20,6 +21,7 @@
 #include "proxy/base/clock.h"
 #include "routing/history.h"
 #include "routing/observed.h"
+#include "routing/picker.h"
 #include "routing/revision.h"
 #include "routing/snapshot.h"
 #include "routing/state.h"
@@ -38,6 +40,8 @@ struct ServerView {
   std::string last_error;
   std::optional<WallTime> last_error_at;
   bool draining = false;
+  Decimal weight{1, 0};                        // within its backend
+  routing::RevisionNumber revision = 0;        // the last that said something of it at run time
   routing::RevisionNumber drain_revision = 0;  // the last that changed `draining`
   std::uint64_t running = 0;                   // exchanges, all workers
   std::uint64_t requests = 0;
@@ -93,7 +97,23 @@ struct Verdict {
 // How the ledger's two copies are.
 struct LedgerView {
   std::size_t good_copies = 2;
-  std::string alarm;  // what is wrong; empty: nothing
+  std::string alarm;  // what is wrong with a copy; empty: nothing
+};
+
+// A request as somebody describes it who asks what would become of it.
+struct DescribedRequest {
+  std::string target;  // as it is routed
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string cookie;
+  std::optional<Address> client;
+};
+
+// What such a request says of the backend that it wants or is bound to.
+struct DescribedWish {
+  routing::Wish wish;
+  std::string refusal;                        // not empty: it gets a 400, and this is why
+  const conf::StickyWay* bound_by = nullptr;  // by what its key was made; the snapshot's own
+  bool cookie_refused = false;                // it brought one that is not good
 };
 
 // What control found out for [admin] that the file alone doesn't say.
@@ -118,6 +138,7 @@ struct View {
   Verdict alive;
   Verdict ready;
   LedgerView ledger;
+  std::map<std::string, std::string, std::less<>> alarms;  // those that are raised, and why
   // Called for GET /ledger only: all of it, as it is on the disk.
   std::function<std::string()> ledger_text;
   std::vector<WebhookView> webhooks;            // in the configuration's order
@@ -127,6 +148,8 @@ struct View {
   std::function<std::expected<std::string, std::string>(std::string_view method,
                                                         std::string_view target)>
       normalize_target;
+  // For /explain: as the workers read such a request of that route of the snapshot.
+  std::function<DescribedWish(std::size_t route, const DescribedRequest&)> read_wish;
   // Called for /metrics only.
   std::function<MetricsInput()> collect_metrics;
 

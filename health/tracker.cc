@@ -89,6 +89,13 @@ void Tracker::on_connect_failed(std::string_view reason, TimePoint now) {
   next_probe_at_ = soonest(now);
 }
 
+void Tracker::on_forgotten(TimePoint now) {
+  become(Status::unknown, now);
+  passes_ = failures_ = 0;
+  if (probe_on_its_way()) probe_ = Probe::outdated;
+  next_probe_at_ = soonest(now);
+}
+
 void Tracker::on_awaited(TimePoint now) {
   next_probe_at_ = std::min(next_probe_at_, soonest(now));
 }

@@ -47,6 +47,8 @@ class Tracker {
   void on_probe_abandoned(TimePoint now);
   // A connect for an exchange was refused or timed out: out at once until a probe passes.
   void on_connect_failed(std::string_view reason, TimePoint now);
+  // What was known says nothing any more: unknown until the next verdict.
+  void on_forgotten(TimePoint now);
   // Somebody waits for the next verdict: the next probe comes as soon as it may.
   void on_awaited(TimePoint now);
   // A reload. The status stays; if the check differs, the streaks start anew, with a probe at once.

@@ -19,6 +19,10 @@ const RouteChange* moved(const Revision& revision, std::string_view route) {
   return change != nullptr && change->before != change->after ? change : nullptr;
 }
 
+bool same_for_requests(const RouteSetting& one, const RouteSetting& other) {
+  return one.split == other.split && one.maintenance == other.maintenance;
+}
+
 std::unexpected<PlanError> refuse(PlanError::Kind kind, std::string message) {
   return std::unexpected(PlanError{kind, std::move(message)});
 }
@@ -41,8 +45,7 @@ std::vector<const Revision*> History::list(std::string_view route, RevisionNumbe
   std::vector<const Revision*> listed;
   for (auto it = revisions_.rbegin(); it != revisions_.rend() && listed.size() < limit; ++it) {
     if (before != 0 && it->number >= before) continue;
-    if (!route.empty() && change_of(*it, route) == nullptr) continue;
-    listed.push_back(&*it);
+    if (route.empty() || concerns(*it, route)) listed.push_back(&*it);
   }
   return listed;
 }
@@ -59,19 +62,43 @@ std::expected<History::Target, PlanError> History::rollback_target(
   return target;
 }
 
-// A rollback stands where the revision stood that it brought back: the next one goes behind that.
+bool History::concerns(const Revision& revision, std::string_view route) const {
+  if (change_of(revision, route) != nullptr) return true;
+  const bool of_a_lease = revision.kind == RevisionKind::renew_lease ||
+                          revision.kind == RevisionKind::confirm_lease ||
+                          revision.kind == RevisionKind::lapse_lease;
+  const Revision* shift = of_a_lease ? find(revision.of) : nullptr;
+  return shift != nullptr && change_of(*shift, route) != nullptr;
+}
+
+// What was brought back, by a rollback or by a lease that lapsed, stands where it stood before: the
+// next step goes behind that, and never forth again to what was undone.
+const Revision* History::stand_of(const Revision& revision, std::string_view route) const {
+  if (revision.kind == RevisionKind::rollback) return find(revision.of);
+  if (revision.kind != RevisionKind::lapse_lease) return &revision;
+  // Behind the leased shift, or the first of several that were leased one upon the other.
+  const RouteSetting& restored = moved(revision, route)->after;
+  const Revision* stand = last_before(revision.of, route);
+  while (stand != nullptr && !same_for_requests(moved(*stand, route)->after, restored)) {
+    stand = last_before(stand->number, route);
+  }
+  return stand;
+}
+
 std::expected<History::Target, PlanError> History::one_step_back(const RouteState& now,
                                                                  std::string_view route) const {
-  const Revision* revision = find(now.revision);
-  while (revision != nullptr && revision->kind == RevisionKind::rollback) {
-    revision = find(revision->of);
+  const Revision* revision = last_before(now.revision + 1, route);
+  while (revision != nullptr) {
+    const Revision* stand = stand_of(*revision, route);
+    if (stand == revision) break;
+    revision = stand == nullptr ? nullptr : last_before(stand->number + 1, route);
   }
-  const RouteChange* change = revision == nullptr ? nullptr : moved(*revision, route);
-  if (change == nullptr) {
+  if (revision == nullptr) {
     return refuse(PlanError::Kind::nothing_before,
                   "nothing is known of what route " + in_quotes(route) +
                       " was before: its history does not reach further back");
   }
+  const RouteChange* change = moved(*revision, route);
   if (change->before.split.empty()) {
     return refuse(PlanError::Kind::nothing_before,
                   "route " + in_quotes(route) + " came into being with revision " +

@@ -24,8 +24,8 @@ class History {
   const std::deque<Revision>& revisions() const { return revisions_; }  // oldest first
   const Revision* find(RevisionNumber number) const;
 
-  // At most `limit` of those older than `before` (0: of all), newest first; of one route where
-  // `route` is not empty.
+  // At most `limit` of those older than `before` (0: of all), newest first; where `route` is not
+  // empty, those that changed it or are about a lease of its shifts.
   std::vector<const Revision*> list(std::string_view route, RevisionNumber before,
                                     std::size_t limit) const;
 
@@ -42,6 +42,10 @@ class History {
                                                  std::string_view route) const;
   std::expected<Target, PlanError> at(const State& state, std::string_view route,
                                       RevisionNumber number) const;
+  // It changed the route, or is about a lease of a shift that did.
+  bool concerns(const Revision& revision, std::string_view route) const;
+  // The revision whose setting that one left the route in; null: it is no longer kept.
+  const Revision* stand_of(const Revision& revision, std::string_view route) const;
   // The last revision below `number` that changed the route's setting; null: none that is kept.
   const Revision* last_before(RevisionNumber number, std::string_view route) const;
 

@@ -212,6 +212,16 @@ std::expected<Revision, PlanError> State::plan_weigh(const conf::Config& config,
     return refuse(PlanError::Kind::bad_server, "the weights of " + std::to_string(kMembersMax) +
                                                    " servers were set at run time already");
   }
+  const conf::Backend& backend = **backend_in(config, key->backend);
+  const bool last = std::ranges::none_of(backend.servers, [&](const conf::Server& other) {
+    return other.name != key->server && !other.weight.is_zero();
+  });
+  if (read->is_zero() && last) {
+    return refuse(PlanError::Kind::last_server,
+                  "server " + in_quotes(key->to_string()) +
+                      " is the last of its backend with a weight: give another one weight first, "
+                      "or drain this one");
+  }
   Revision revision = next(RevisionKind::weigh_server, std::move(origin), now);
   Membership after = before;
   after.weight = *read;

@@ -37,6 +37,15 @@ struct Choice {
   std::optional<std::size_t> server = {};  // SnapshotBackend::servers
 };
 
+// What becomes of a request, foretold.
+struct Forecast {
+  Choice own;     // what its own right gives it
+  Choice choice;  // what it gets as things are; Choice::server stays nullopt
+  bool served = false;  // some server of the chosen backend takes new work
+};
+// What pick() would choose next for such a request. Takes no ticket and no turn, counts nothing.
+Forecast forecast(const Snapshot& snapshot, std::size_t route, const Wish& wish);
+
 class Picker {
  public:
   // `worker`: which cell of the runtimes to count in.
@@ -64,8 +73,6 @@ class Picker {
   // done with it if that can't serve.
   Choice own_share(const SnapshotRoute& route, const Wish& wish, const Before* before,
                    std::uint64_t& spread, bool& ticket_taken);
-  void go_elsewhere(const Snapshot& snapshot, const SnapshotRoute& route, Choice& choice,
-                    std::uint64_t spread, const TriedServers& tried, TimePoint now);
   void serve(const Snapshot& snapshot, Choice& choice, const TriedServers& tried, TimePoint now);
 
   std::size_t worker_;

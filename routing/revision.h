@@ -139,7 +139,8 @@ struct Revision {
   bool operator==(const Revision&) const = default;
 };
 
-// True for one that would write down what is so already.
+// True for one that would write down what is so already. That it ends a lease, it can't tell:
+// State::changes_nothing().
 bool changes_nothing(const Revision& revision);
 
 }  // namespace sluice::routing

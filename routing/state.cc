@@ -49,6 +49,12 @@ RevisionNumber State::drain_revision(const ServerKey& server) const {
   return found == image_.drains.end() ? 0 : found->second.revision;
 }
 
+RevisionNumber State::server_revision(const ServerKey& server) const {
+  const auto found = image_.members.find(server);
+  const RevisionNumber member = found == image_.members.end() ? 0 : found->second.revision;
+  return std::max(drain_revision(server), member);
+}
+
 Membership State::membership(const ServerKey& server) const {
   const auto found = image_.members.find(server);
   return found == image_.members.end() ? Membership{} : found->second.membership;
@@ -105,6 +111,13 @@ std::vector<RouteChange> under_lease(const State& state, const Revision& shift) 
 }
 
 }  // namespace
+
+bool State::changes_nothing(const Revision& revision) const {
+  return routing::changes_nothing(revision) &&
+         std::ranges::none_of(revision.routes, [this](const RouteChange& change) {
+           return lease_of(change.route) != 0;
+         });
+}
 
 void State::apply(const Revision& revision) {
   SLUICE_CHECK(revision.number > image_.revision);

@@ -142,7 +142,7 @@ struct NewServer {
 struct Facts {
   const conf::Config& config;
   const History& history;
-  // A server of this backend takes new work. Not set: nothing is guarded.
+  // A server of this backend takes new work and has a weight. Not set: nothing is guarded.
   std::function<bool(std::string_view backend)> can_serve = {};
   std::function<bool(const ServerKey&)> is_safe_to_stop = {};
 };
@@ -170,6 +170,8 @@ class State {
   bool is_draining(const ServerKey& server) const;
   // The revision that last changed this server's drain; 0 if none did.
   RevisionNumber drain_revision(const ServerKey& server) const;
+  // The same of anything that is said of it at run time: its drain, its weight, that it is there.
+  RevisionNumber server_revision(const ServerKey& server) const;
   Membership membership(const ServerKey& server) const;
   const std::map<RevisionNumber, LeaseState>& leases() const { return image_.leases; }
   // The lease that holds for this route now; 0: none.
@@ -177,6 +179,9 @@ class State {
   // Routes that the lease still holds for.
   std::vector<std::string> leased_routes(RevisionNumber lease) const;
   const KnownKey* known_key(std::string_view text) const;
+
+  // The revision would write down what is so already, and end no lease.
+  bool changes_nothing(const Revision& revision) const;
 
   std::expected<Revision, PlanError> plan(const Transaction& transaction, const Facts& facts,
                                           Origin origin, WallTime now) const;

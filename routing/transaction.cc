@@ -39,20 +39,27 @@ std::expected<Split, PlanError> switched(const Split& before, const SwitchTo& to
                     ", which is not in its split: " + suggestion(to.backend, backend_names(after)));
 }
 
-// Its part of all weight.
+// Its part of what is given out by weight.
 double part(const Split& split, std::size_t index) {
+  const auto active = [](const conf::WeightedBackend& share) {
+    return share.state == conf::ShareState::active ? share.weight.to_double() : 0;
+  };
   double sum = 0;
-  for (const conf::WeightedBackend& share : split) sum += share.weight.to_double();
-  return sum > 0 ? split[index].weight.to_double() / sum : 0;
+  for (const conf::WeightedBackend& share : split) sum += active(share);
+  return sum > 0 ? active(split[index]) / sum : 0;
 }
 
-// The backends that would get more than before and have no server to take it.
+// The backends that would get more than before, or those who belong to them back, and have no
+// server to take it.
 std::vector<std::string_view> unable(const RouteChange& change, const Facts& facts) {
   std::vector<std::string_view> names;
   for (std::size_t i = 0; i < change.after.split.size(); ++i) {
     const conf::WeightedBackend& share = change.after.split[i];
+    const conf::WeightedBackend& before = change.before.split[i];
+    const bool reopens = before.state == conf::ShareState::off &&
+                         share.state == conf::ShareState::sticky_only && !share.weight.is_zero();
     const bool grows = part(change.after.split, i) > part(change.before.split, i);
-    if (grows && !facts.can_serve(share.backend)) names.push_back(share.backend);
+    if ((grows || reopens) && !facts.can_serve(share.backend)) names.push_back(share.backend);
   }
   return names;
 }

@@ -17,8 +17,15 @@ struct ServerChange : Change {
 };
 
 std::string server_path(const ServerWords& server) {
-  return fmt::format("/v1/servers/{}/{}", percent_encode(server.backend),
-                     percent_encode(server.server));
+  // That of a Unix socket is a path, slashes and all.
+  std::string name;
+  std::string_view rest = server.server;
+  for (std::size_t slash; (slash = rest.find('/')) != std::string_view::npos;) {
+    name += percent_encode(rest.substr(0, slash)) + '/';
+    rest.remove_prefix(slash + 1);
+  }
+  name += percent_encode(rest);
+  return fmt::format("/v1/servers/{}/{}", percent_encode(server.backend), name);
 }
 
 void add_drain_or_resume(CommandLine& line, const char* verb, const char* what) {

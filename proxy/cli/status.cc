@@ -170,7 +170,8 @@ std::string servers_text(const StatusAnswers& answers, WallTime now) {
     if (is_true(at(server, "takes_new_work"))) ++taking;
   });
   std::string text = fmt::format("\n{} of {} servers take new work\n", taking, all);
-  admin::Table table({"SERVER", "ADDRESS", "STATUS", "SINCE", "RUNNING", "DRAIN", "LAST ERROR"});
+  admin::Table table({"SERVER", "ADDRESS", "WEIGHT", "STATUS", "SINCE", "RUNNING", "DRAIN",
+                      "LAST ERROR"});
   std::size_t listed = 0;
   for_each_server(answers, [&](const std::string& backend, const Json& server) {
     if (all > kListedServersMax && is_true(at(server, "takes_new_work"))) return;
@@ -179,7 +180,7 @@ std::string servers_text(const StatusAnswers& answers, WallTime now) {
     if (is_true(at(server, "draining")))
       drain = is_true(at(server, "safe_to_stop")) ? "safe to stop" : "draining";
     table.add({backend + '/' + text_at(server, "name"), text_at(server, "address"),
-               text_at(server, "status"), distance(at(server, "since"), now),
+               text_at(server, "weight"), text_at(server, "status"), distance(at(server, "since"), now),
                text_at(server, "running"), drain, text_at(server, "last_error")});
   });
   return listed == 0 ? text : text + table.finish();
@@ -222,7 +223,7 @@ std::string history_text(const StatusAnswers& answers, WallTime now) {
 std::string conflicts_text(const StatusAnswers& answers) {
   const Json& conflicts = array(at(answers.conflicts, "conflicts"));
   if (conflicts.empty()) return {};
-  std::string text = "\nThe file and what was shifted differ since the last reload:\n";
+  std::string text = "\nAt the last reload that found the file and what was shifted to differ:\n";
   for (const Json& conflict : conflicts) text += "  " + cell_text(conflict) + '\n';
   return text;
 }
@@ -234,8 +235,14 @@ Status judge_status(const StatusAnswers& answers) {
   const Json& index = answers.index;
   if (!is_true(at(index, "ready")))
     status.wrong.push_back("Sluice is not ready: " + text_at(index, "ready_because"));
-  if (const Json& alarm = at(at(index, "ledger"), "alarm"); alarm.is_string() && alarm != "")
-    status.wrong.push_back("The ledger is not well: " + cell_text(alarm));
+  const Json& copies = at(at(index, "ledger"), "alarm");
+  if (copies.is_string() && copies != "")
+    status.wrong.push_back("The ledger is not well: " + cell_text(copies));
+  for (const Json& alarm : array(at(index, "alarms"))) {
+    if (at(alarm, "reason") == copies) continue;
+    status.wrong.push_back(
+        fmt::format("{}: {}", text_at(alarm, "alarm"), text_at(alarm, "reason")));
+  }
   judge_routes(answers, status);
   judge_servers(answers, status);
   for (const Json& webhook : array(at(answers.webhooks, "webhooks"))) {

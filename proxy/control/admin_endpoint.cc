@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <chrono>
 #include <utility>
 
 #include "admin/access.h"
@@ -10,6 +11,7 @@
 #include "proxy/control/caller.h"
 #include "proxy/control/change_events.h"
 #include "proxy/control/version.h"
+#include "proxy/data/request_wish.h"
 #include "proxy/http/path.h"
 
 namespace sluice::proxy {
@@ -45,6 +47,34 @@ std::expected<std::string, std::string> normalized_target(std::string_view metho
     return std::unexpected(why);
   }
   return normalized;
+}
+
+admin::DescribedWish read_described(const routing::Snapshot& snapshot, std::size_t route,
+                                    const admin::DescribedRequest& request,
+                                    const StickyKeyRing& keys) {
+  http::RequestHead head;
+  head.target = request.target;
+  for (const auto& [name, value] : request.headers) head.fields.append(name, value);
+  if (!request.cookie.empty()) head.fields.append("Cookie", request.cookie);
+  ClientInfo client;
+  std::string peer_ip;
+  if (request.client) {
+    client.peer = *request.client;
+    peer_ip = request.client->ip_to_string();
+    client.peer_ip = peer_ip;
+  }
+  const conf::Route& config = snapshot.config->routes[route];
+  const StickyKeys* of_route = nullptr;
+  if (config.sticky) {
+    const auto found = keys.find(config.sticky->key_file);
+    if (found != keys.end()) of_route = found->second.get();
+  }
+  RequestWish read = read_wish(config, snapshot.routes[route], head, client, of_route,
+                               std::chrono::system_clock::now());
+  return {.wish = read.wish,
+          .refusal = std::move(read.refusal).value_or(""),
+          .bound_by = read.bound_by,
+          .cookie_refused = read.cookie_refused};
 }
 
 }  // namespace
@@ -245,10 +275,14 @@ admin::View AdminEndpoint::view() const {
   view.events = &parts_.events.log();
   view.snapshot = parts_.publisher.current().get();
   view.normalize_target = normalized_target;
+  view.read_wish = [this](std::size_t route, const admin::DescribedRequest& request) {
+    return read_described(*parts_.publisher.current(), route, request, *parts_.sticky_keys);
+  };
   view.alive = {true, "alive"};
   view.ready = ready_;
   view.ledger = {.good_copies = parts_.changes.stats().good_copies,
                  .alarm = parts_.changes.stats().alarm};
+  view.alarms = parts_.events.alarms();
   view.ledger_text = [this] { return parts_.ledger.text(); };
   view.collect_metrics = [this] { return collect_metrics(); };
   return view;
@@ -309,6 +343,8 @@ std::vector<admin::ServerView> AdminEndpoint::servers() const {
         view.last_error_at = known->last_error_at;
       }
       view.draining = server.draining;
+      view.weight = parts_.config->backends[b].servers[s].weight;
+      view.revision = parts_.book.state.server_revision(server.key);
       view.drain_revision = parts_.book.state.drain_revision(server.key);
       view.safe_to_stop = server.draining && is_safe_to_stop(b, s);
       view.running = server.runtime->running();

@@ -24,6 +24,7 @@
 #include "proxy/control/webhooks.h"
 #include "proxy/control/worker_threads.h"
 #include "proxy/data/local_service.h"
+#include "proxy/data/sticky_cookie.h"
 #include "routing/history.h"
 #include "routing/observed.h"
 
@@ -49,6 +50,7 @@ struct ControlParts {
   AuditLog& audit;
   EventBus& events;
   const Webhooks& webhooks;
+  const std::shared_ptr<const StickyKeyRing>& sticky_keys;
 };
 
 class AdminEndpoint {

@@ -7,6 +7,7 @@
 #include "admin/plan.h"
 #include "admin/problem.h"
 #include "admin/render.h"
+#include "routing/server_turns.h"
 
 namespace sluice::proxy {
 
@@ -17,10 +18,13 @@ using routing::Revision;
 // soon as its backends can take it.
 class CommandRunner::Waiting {
  public:
-  Waiting(CommandRunner& runner, Call call, std::optional<Revision> revision, Duration time)
+  // `revision`: what the call made, or where it is `replayed`, what its first time made.
+  Waiting(CommandRunner& runner, Call call, std::optional<Revision> revision, bool replayed,
+          Duration time)
       : runner_(runner),
         call_(std::move(call)),
         revision_(std::move(revision)),
+        replayed_(replayed),
         time_(time),
         deadline_(runner.parts_.loop.now() + time),
         timer_(io::Timer::calling<&Waiting::look>(this)) {}
@@ -34,7 +38,10 @@ class CommandRunner::Waiting {
     }
     if (const auto* drain = std::get_if<admin::Drain>(&call_.command->action)) {
       if (is_over(*drain)) {
-        finish(admin::render_drain(runner_.parts_.view(), *call_.command, revision_.has_value()));
+        const admin::View view = runner_.parts_.view();
+        finish(replayed_
+                   ? admin::render_done(view, *call_.command, *revision_, true)
+                   : admin::render_drain(view, *call_.command, revision_.has_value()));
         return;
       }
     } else if (const auto refused = still_refused(); !refused) {
@@ -86,12 +93,13 @@ class CommandRunner::Waiting {
   void finish(const admin::Reply& reply) {
     const auto self = std::move(runner_.waiting_.at(this));
     runner_.waiting_.erase(this);
-    runner_.reply(call_, reply, revision_ ? &*revision_ : nullptr);
+    runner_.reply(call_, reply, revision_ && !replayed_ ? &*revision_ : nullptr);
   }
 
   CommandRunner& runner_;
   Call call_;
   std::optional<Revision> revision_;
+  bool replayed_;
   Duration time_;
   TimePoint deadline_;
   io::Timer timer_;
@@ -163,7 +171,7 @@ void CommandRunner::submit(Call call) {
         }
         auto planned = admin::plan(*command, state, facts(), parts_.loop.wall_now());
         if (!planned) return std::unexpected(std::move(planned.error()));
-        if (routing::changes_nothing(*planned)) return std::nullopt;
+        if (state.changes_nothing(*planned)) return std::nullopt;
         return std::move(*planned);
       },
       [this, call, replayed](const ChangeQueue::Outcome& outcome) {
@@ -190,11 +198,12 @@ void CommandRunner::on_outcome(const Call& call, routing::RevisionNumber replaye
   const admin::Command& command = *call.command;
   const auto* drain = std::get_if<admin::Drain>(&command.action);
   const auto* change = std::get_if<admin::Change>(&command.action);
+  const Revision* earlier = parts_.book.history.find(replayed);  // none has number 0
   if (outcome.refused) {
     const bool waits = outcome.refused->kind == PlanError::Kind::no_healthy_server && change &&
                        change->wait_healthy;
     if (waits) {
-      wait(call, {}, *change->wait_healthy);
+      wait(call, {}, false, *change->wait_healthy);
     } else {
       reply(call, admin::render_plan_error(parts_.view(), command, *outcome.refused), nullptr);
     }
@@ -203,9 +212,13 @@ void CommandRunner::on_outcome(const Call& call, routing::RevisionNumber replaye
   } else if (!outcome.behind.empty()) {
     const auto number = revision ? revision->number : parts_.publisher.current()->revision;
     reply(call, admin::render_not_adopted(parts_.view(), number, outcome.behind), revision);
-  } else if (drain && drain->wait) {
-    wait(call, outcome.revision, *drain->wait);
-  } else if (const Revision* earlier = parts_.book.history.find(replayed)) {
+  } else if (drain && drain->wait && !is_undone(*drain)) {
+    if (earlier != nullptr) {
+      wait(call, *earlier, true, *drain->wait);
+    } else {
+      wait(call, outcome.revision, false, *drain->wait);
+    }
+  } else if (earlier != nullptr) {
     reply(call, admin::render_done(parts_.view(), command, *earlier, true), nullptr);
   } else if (revision) {
     reply(call, admin::render_done(parts_.view(), command, *revision), revision);
@@ -214,15 +227,27 @@ void CommandRunner::on_outcome(const Call& call, routing::RevisionNumber replaye
   }
 }
 
-void CommandRunner::wait(Call call, std::optional<Revision> revision, Duration time) {
+// By a later call, so that what it waits for may never come: one that is repeated is answered at
+// once.
+bool CommandRunner::is_undone(const admin::Drain& drain) const {
+  return std::ranges::any_of(parts_.view().servers, [&](const admin::ServerView& server) {
+    const bool meant = drain.server.server.empty() ? server.key.backend == drain.server.backend
+                                                   : server.key == drain.server;
+    return meant && server.draining != drain.draining;
+  });
+}
+
+void CommandRunner::wait(Call call, std::optional<Revision> revision, bool replayed,
+                         Duration time) {
   if (waiting_.size() >= kWaitingMax) {
     reply(call,
           admin::problem(503, "too_many_waiting",
                          "Too many calls are waiting already; call again without wait, or later."),
-          revision ? &*revision : nullptr);
+          revision && !replayed ? &*revision : nullptr);
     return;
   }
-  auto waiting = std::make_unique<Waiting>(*this, std::move(call), std::move(revision), time);
+  auto waiting =
+      std::make_unique<Waiting>(*this, std::move(call), std::move(revision), replayed, time);
   Waiting& added = *waiting;
   waiting_.emplace(&added, std::move(waiting));
   added.look();
@@ -240,10 +265,7 @@ routing::Facts CommandRunner::facts() const {
 
 bool CommandRunner::can_serve(std::string_view name) const {
   for (const routing::SnapshotBackend& backend : parts_.publisher.current()->backends) {
-    if (backend.name != name) continue;
-    return std::ranges::any_of(backend.servers, [](const routing::SnapshotServer& server) {
-      return server.takes_new_work();
-    });
+    if (backend.name == name) return routing::any_may_serve(backend, {});
   }
   return false;
 }

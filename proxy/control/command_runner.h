@@ -68,10 +68,11 @@ class CommandRunner {
   void on_outcome(const Call& call, routing::RevisionNumber replayed,
                   const ChangeQueue::Outcome& outcome);
   void reply(const Call& call, const admin::Reply& reply, const routing::Revision* revision);
-  void wait(Call call, std::optional<routing::Revision> revision, Duration time);
+  void wait(Call call, std::optional<routing::Revision> revision, bool replayed, Duration time);
   void await_passes(const routing::Revision& revision);
   routing::Facts facts() const;
   bool can_serve(std::string_view backend) const;
+  bool is_undone(const admin::Drain& drain) const;
   bool is_safe_to_stop(const routing::ServerKey& server) const;
 
   Parts parts_;

@@ -55,6 +55,7 @@ struct Control::Running {
   std::unique_ptr<Background> ledger_thread;  // likewise; the ledger waits for nothing else
   AdminAccess access;
   AuditLog audit;
+  std::shared_ptr<const StickyKeyRing> sticky_keys;  // as the workers have them
   routing::Registry registry;
   WorkerThreads workers;
   Publisher publisher;
@@ -184,7 +185,8 @@ std::expected<void, std::vector<std::string>> Control::start() {
       config_, book_, running_->workers, running_->publisher, running_->health, running_->changes,
       *ledger_, running_->backup, running_->leases, running_->listeners, running_->reactor,
       own_counters_, started_, [this](CommandRunner::OnReloaded then) { reload(std::move(then)); },
-      running_->access, running_->audit, running_->events, running_->webhooks});
+      running_->access, running_->audit, running_->events, running_->webhooks,
+      running_->sticky_keys});
   running_->changes.when_changed([this](const routing::Revision&) {
     running_->backup.ledger_changed();
     running_->leases.look();
@@ -498,6 +500,7 @@ void Control::end_reload(const std::string& status, const ReloadVerdict& verdict
 
 // Before the workers adopt what needs them.
 void Control::use_sticky_keys(std::shared_ptr<const StickyKeyRing> keys) {
+  running_->sticky_keys = keys;
   running_->workers.post_all([keys](Worker& worker, Reactor&) { worker.use_sticky_keys(keys); });
 }
 

@@ -16,6 +16,7 @@ class HealthMonitor::Watched final {
         address_(server.address),
         runtime_(server.runtime),
         settings_(std::move(settings)),
+        draining_(server.draining),
         pool_(make_pool(monitor.host_, server.address, settings_)),
         since_(monitor.host_.loop().wall_now()),
         tracker_(check, monitor.host_.loop().now(),
@@ -29,7 +30,9 @@ class HealthMonitor::Watched final {
   bool is(const routing::SnapshotServer& server) const {
     return address_ == server.address && runtime_ == server.runtime;
   }
-  void configure(const conf::HealthCheck& check, std::shared_ptr<const ServerSettings> settings) {
+  void configure(const conf::HealthCheck& check, std::shared_ptr<const ServerSettings> settings,
+                 bool draining) {
+    draining_ = draining;
     if (settings != settings_) use(std::move(settings));
     tracker_.on_config(check, now());
     publish();
@@ -41,6 +44,11 @@ class HealthMonitor::Watched final {
   }
   void take_out(std::string_view why) {
     tracker_.on_connect_failed(why, now());
+    publish();
+  }
+
+  void forget() {
+    tracker_.on_forgotten(now());
     publish();
   }
 
@@ -56,7 +64,11 @@ class HealthMonitor::Watched final {
   }
   health::Status status() const { return tracker_.status(); }
   admin::HealthChange gone() const {
-    return {key_, address_, tracker_.status(), tracker_.status(), /*gone=*/true, ""};
+    return {.server = key_,
+            .address = address_,
+            .before = tracker_.status(),
+            .after = tracker_.status(),
+            .gone = true};
   }
 
  private:
@@ -129,7 +141,12 @@ class HealthMonitor::Watched final {
                {"address", address_.to_string()},
                {"status", std::string(health::to_string(logged_))},
                {"reason", why}});
-    monitor_.tell({key_, address_, before, logged_, /*gone=*/false, why});
+    monitor_.tell({.server = key_,
+                   .address = address_,
+                   .before = before,
+                   .after = logged_,
+                   .drained = draining_,
+                   .reason = why});
     monitor_.on_verdict();
   }
 
@@ -138,6 +155,7 @@ class HealthMonitor::Watched final {
   const Address address_;
   const std::shared_ptr<routing::ServerRuntime> runtime_;
   std::shared_ptr<const ServerSettings> settings_;
+  bool draining_;
   std::shared_ptr<BackendPool> pool_;
   WallTime since_;  // when the status became what it is
   std::optional<WallTime> last_error_at_;
@@ -165,7 +183,7 @@ void HealthMonitor::watch(const routing::Snapshot& snapshot, const ServerSetting
       if (!check) {
         server.runtime->up.store(true, std::memory_order_relaxed);
       } else if (found != before.end() && found->second->is(server)) {
-        found->second->configure(*check, servers[i]);
+        found->second->configure(*check, servers[i], server.draining);
         watched_.emplace(server.key, std::move(found->second));
       } else {
         watched_.emplace(server.key, std::make_unique<Watched>(*this, server, *check, servers[i]));
@@ -190,7 +208,7 @@ void HealthMonitor::on_connect_failed(const routing::ServerKey& server,
 
 void HealthMonitor::await_pass(const routing::ServerKey& server) {
   const auto found = watched_.find(server);
-  if (found != watched_.end()) found->second->take_out("resumed: no probe has passed since");
+  if (found != watched_.end()) found->second->forget();
 }
 
 void HealthMonitor::hurry(const routing::ServerKey& server) {

@@ -21,6 +21,7 @@ void block_signals() {
   const sigset_t set = handled_signals();
   SLUICE_CHECK(pthread_sigmask(SIG_BLOCK, &set, nullptr) == 0);
   ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);  // a write beyond the limit on files fails like one on a full disk
 }
 
 void unblock_signals() {

@@ -64,10 +64,9 @@ void read_force(const conf::Force& force, const routing::SnapshotRoute& route,
                   routing::in_quotes(*field), routing::suggestion(*field, names));
 }
 
-// False: it is not by a cookie that this request is bound.
-bool read_cookie(const conf::Route& config, const http::RequestHead& head, const StickyKeys* keys,
+void read_cookie(const conf::Route& config, const http::RequestHead& head, const StickyKeys* keys,
                  WallTime now, RequestWish& asked) {
-  if (keys == nullptr) return false;
+  if (keys == nullptr) return;
   const conf::Sticky& sticky = *config.sticky;
   const std::string name =
       sticky.cookie_name.empty() ? "sluice_" + config.name : sticky.cookie_name;
@@ -81,16 +80,15 @@ bool read_cookie(const conf::Route& config, const http::RequestHead& head, const
     if (opened && (!ages || age <= max_age)) {
       asked.wish.key = opened->key;
       asked.renew_cookie = !opened->by_current || (ages && age > max_age / 2);
-      return true;
+      return;
     }
     asked.cookie_refused = true;
   }
   asked.wants_cookie = true;
-  return false;
 }
 
 // The parts together; nullopt: the request lacks one.
-std::optional<std::string> joined(const std::vector<conf::StickyPart>& parts,
+std::optional<std::string> joined(const conf::StickyWay& parts,
                                   const http::RequestHead& head, const ClientInfo& client) {
   std::string text;
   for (const conf::StickyPart& part : parts) {
@@ -145,9 +143,12 @@ RequestWish read_wish(const conf::Route& config, const routing::SnapshotRoute& r
   if (!config.sticky || !route.keys || asked.wish.forced || asked.refusal) return asked;
   for (const auto& way : config.sticky->by) {
     if (way.front().kind == conf::StickyPart::Kind::cookie) {
-      if (read_cookie(config, head, keys, now, asked)) break;
+      read_cookie(config, head, keys, now, asked);
     } else if (const auto text = joined(way, head, client)) {
       asked.wish.key = key_of(*text);
+    }
+    if (asked.wish.key) {
+      asked.bound_by = &way;
       break;
     }
   }

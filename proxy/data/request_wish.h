@@ -19,6 +19,7 @@ struct RequestWish {
   routing::Wish wish;
   // A field that may force a backend names one that is not to be had: a 400 that says so.
   std::optional<std::string> refusal;
+  const conf::StickyWay* bound_by = nullptr;  // by what its key was made; the route's own
   // It has no key, and is to get a cookie with one of the backend that its ticket gives it.
   bool wants_cookie = false;
   // Its cookie is good, but is to be made anew: half its time is over, or its secret is an old one.

@@ -157,6 +157,12 @@ TEST(Servers, MayBeNamedByAddress) {
   EXPECT_EQ(handled("POST", "/servers/blue/localhost:9002/drain"), "drain blue/web-2");
   EXPECT_EQ(handled("POST", "/servers/blue/127.0.0.1%3A9002/drain"), "drain blue/web-2");
   EXPECT_EQ(handled("POST", "/servers/green/unix:%2Frun%2Fgreen.sock/resume"), "resume green/sock");
+  // As it comes over the wire, where an encoded slash is refused.
+  EXPECT_EQ(handled("POST", "/servers/green/unix:/run/green.sock/resume"), "resume green/sock");
+  EXPECT_EQ(handled("POST", "/v1/servers/green/unix:/run/green.sock/drain"), "drain green/sock");
+  EXPECT_EQ(handled("GET", "/servers/green/unix:/run/green.sock"), "200");
+  EXPECT_EQ(handled("GET", "/servers/green/unix:/run/blue.sock"), "404 unknown_server");
+  EXPECT_EQ(handled("GET", "/weights/unix:/run/green.sock"), "404 unknown_path");
 }
 
 TEST(Drains, TakeAWaitWithinItsBound) {

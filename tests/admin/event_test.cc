@@ -290,7 +290,13 @@ TEST(Happenings, HealthFiresAndResolves) {
   EXPECT_EQ(event_of(gone)["status"], "gone");
   EXPECT_EQ(gone.alert.state, Alert::State::resolved);
   EXPECT_EQ(gone.alert.labels, down.alert.labels);
-  change = {change.server, change.address, health::Status::down, health::Status::up, false, ""};
+  change.gone = false;
+  change.drained = true;
+  EXPECT_EQ(happening_of(change).alert.state, Alert::State::resolved) << "nobody is woken";
+  change = {.server = change.server,
+            .address = change.address,
+            .before = health::Status::down,
+            .after = health::Status::up};
   EXPECT_EQ(happening_of(change).alert.state, Alert::State::resolved);
 }
 

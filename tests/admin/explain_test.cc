@@ -128,6 +128,57 @@ TEST(Explain, TextIsForPeople) {
               ::testing::HasSubstr("No route fits: 404."));
 }
 
+TEST(Explain, SaysByWhichRightARequestGetsItsBackend) {
+  Node node;
+  DescribedRequest seen;
+  DescribedWish wish;
+  node.read_wish = [&](const DescribedRequest& request) {
+    seen = request;
+    return wish;
+  };
+  const std::string query =
+      "host=app.example&header=X-User:ann&cookie=a%3Db&client=10.0.0.9&path=/cart";
+  wish.wish.forced = 0;
+  json answer = explained(node, query);
+  EXPECT_EQ(answer["backend"], "blue");
+  EXPECT_EQ(answer["backend_because"], "the request names it, and its client may");
+  EXPECT_EQ(seen.target, "/cart");
+  EXPECT_THAT(seen.headers, ElementsAre(::testing::Pair("X-User", "ann")));
+  EXPECT_EQ(seen.cookie, "a=b");
+  EXPECT_EQ(seen.client->ip_to_string(), "10.0.0.9");
+  wish = {};
+  wish.cookie_refused = true;
+  EXPECT_THAT(explained(node, query)["backend_because"].get<std::string>(),
+              HasSubstr("cookie is not good; of the route's 2 backends"));
+  wish.refusal = "X-Sluice-Backend names \"gren\"";
+  answer = explained(node, query);
+  EXPECT_EQ(answer["answer"]["status"], 400);
+  EXPECT_EQ(answer["answer"]["because"], wish.refusal);
+}
+
+TEST(Explain, FollowsAKeyAndWhatStandsInForItsBackend) {
+  Node node;
+  node.config.routes[0].sticky.emplace();
+  node.config.routes[0].split[1].weight = *Decimal::parse("90");
+  node.take_config_over();
+  const conf::StickyWay way = {{conf::StickyPart::Kind::header, "x-user"}};
+  node.read_wish = [&](const DescribedRequest&) {
+    DescribedWish wish;
+    wish.wish.key = 0xffffffff;
+    wish.bound_by = &way;
+    return wish;
+  };
+  json answer = explained(node, "host=app.example");
+  EXPECT_EQ(answer["backend"], "green");
+  EXPECT_THAT(answer["backend_because"].get<std::string>(), HasSubstr("bound by header:x-user"));
+  node.config.routes[0].split[1].state = conf::ShareState::off;
+  node.take_config_over();
+  answer = explained(node, "host=app.example");
+  EXPECT_EQ(answer["backend"], "blue");
+  EXPECT_THAT(answer["backend_because"].get<std::string>(),
+              HasSubstr("green is off, and this one stands in for it"));
+}
+
 TEST(Explain, ListsTheChosenRouteHoweverManyThereAre) {
   Node node;
   conf::Route route = node.config.routes[0];

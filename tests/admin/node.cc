@@ -77,6 +77,7 @@ View Node::view() const {
   view.servers = servers;
   for (ServerView& server : view.servers) {
     server.draining = state.is_draining(server.key);
+    server.revision = state.server_revision(server.key);
     server.drain_revision = state.drain_revision(server.key);
     server.safe_to_stop = server.draining && server.running == 0;
   }
@@ -88,6 +89,9 @@ View Node::view() const {
                              std::string_view target) -> std::expected<std::string, std::string> {
     if (!target.starts_with('/')) return std::unexpected("a path begins with /");
     return std::string(target);
+  };
+  view.read_wish = [this](std::size_t, const DescribedRequest& request) {
+    return read_wish ? read_wish(request) : DescribedWish{};
   };
   view.process = process;
   view.alive = {true, "alive"};
@@ -113,7 +117,7 @@ Reply Node::call(Request request) {
   const auto planned = plan(command, state, facts(), now);
   if (!planned) return render_plan_error(view(), command, planned.error());
   if (command.dry_run) return render_dry_run(view(), command, *planned);
-  const bool changed = !routing::changes_nothing(*planned);
+  const bool changed = !state.changes_nothing(*planned);
   if (changed) {
     state.apply(*planned);
     history.add(*planned);

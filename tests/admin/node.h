@@ -32,6 +32,8 @@ class Node {
   std::map<std::string, ObservedRoute, std::less<>> observed;
   std::vector<WebhookView> webhooks;
   EventLog events{now, "node-1"};
+  // What requests say that /explain is asked about; null: nothing.
+  std::function<DescribedWish(const DescribedRequest&)> read_wish;
   // nullopt: every worker runs the state as it is.
   std::optional<std::vector<Adoption>> adoptions;
 

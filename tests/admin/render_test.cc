@@ -138,6 +138,7 @@ TEST(Backends, ShowEveryServer) {
                                            {"address", "127.0.0.1:9002"},
                                            {"status", "down"},
                                            {"since", "2026-11-18T11:06:40.000000000Z"},
+                                           {"weight", 1},
                                            {"takes_new_work", false},
                                            {"draining", false},
                                            {"safe_to_stop", false},
@@ -163,8 +164,8 @@ TEST(Backends, AsTextAreATable) {
   Node node;
   node.server("blue", "web-1").last_error = "bad\x1b[2Jbytes";
   const std::string text = node.call("GET", "/backends/blue?format=text").body;
-  EXPECT_TRUE(text.starts_with("BACKEND  SERVER  ADDRESS         STATUS  SINCE")) << text;
-  EXPECT_NE(text.find("blue     web-1   127.0.0.1:9001  up      2026-"), std::string::npos) << text;
+  EXPECT_TRUE(text.starts_with("BACKEND  SERVER  ADDRESS         WEIGHT  STATUS  SINCE")) << text;
+  EXPECT_NE(text.find("blue     web-1   127.0.0.1:9001  1       up      2026-"), std::string::npos) << text;
   EXPECT_NE(text.find("bad?[2Jbytes"), std::string::npos) << text;
   EXPECT_EQ(text.find("green"), std::string::npos);
   EXPECT_NE(node.call("GET", "/backends?format=text").body.find("unix:/run/green.sock"),

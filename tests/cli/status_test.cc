@@ -89,7 +89,10 @@ TEST(Status, SaysWhatIsTheMatterWithTheLedger) {
   EXPECT_THAT(judge_status(answers).wrong, IsEmpty());
   EXPECT_THAT(status_text(answers, {}, now()), HasSubstr("Ledger: 2 good copies\n"));
   answers.index["ledger"] = Json::parse(R"({"good_copies": 1, "alarm": "copy b failed"})");
-  EXPECT_THAT(judge_status(answers).wrong, ElementsAre("The ledger is not well: copy b failed"));
+  answers.index["alarms"] = Json::parse(R"([{"alarm": "ledger_copy_lost", "reason": "copy b failed"},
+      {"alarm": "ledger_write_failed", "reason": "disk full"}])");
+  EXPECT_THAT(judge_status(answers).wrong,
+              ElementsAre("The ledger is not well: copy b failed", "ledger_write_failed: disk full"));
 }
 
 TEST(Status, AWebhookIsWrongOnlyWhileItFails) {
@@ -124,7 +127,7 @@ TEST(Status, ShowsLeasesHistoryAndConflicts) {
   const std::string text = status_text(answers, judge_status(answers), now());
   EXPECT_THAT(text, HasSubstr("42     app     in 1m 30s  revert"));
   EXPECT_THAT(text, HasSubstr("42        1h 0m ago  shift  ci      release  app blue=90 green=10"));
-  EXPECT_THAT(text, HasSubstr("The file and what was shifted differ"));
+  EXPECT_THAT(text, HasSubstr("the file and what was shifted to differ"));
 }
 
 TEST(Status, OfManyServersOnlyThoseOutOfWorkAreListed) {

@@ -197,6 +197,21 @@ TEST_F(Tracking, LaterFailedConnectsDoNotOutdateTheProbeThatAnswersTheFirst) {
   EXPECT_EQ(tracker.status(), Status::up);
 }
 
+TEST_F(Tracking, AForgottenServerIsUnknownUntilTheNextVerdict) {
+  settle_up();
+  tracker.on_probe_started(now);
+  tracker.on_forgotten(now);
+  EXPECT_EQ(tracker.status(), Status::unknown);
+  EXPECT_FALSE(tracker.takes_new_work());
+  tracker.on_probe(kPassed, now);
+  EXPECT_EQ(tracker.status(), Status::unknown) << "that probe was sent before";
+  probe(kPassed);
+  EXPECT_EQ(tracker.status(), Status::up);
+  tracker.on_forgotten(now);
+  probe(kFailed);
+  EXPECT_EQ(tracker.status(), Status::down);
+}
+
 TEST_F(Tracking, NoProbeIsDueWhileOneIsOnItsWay) {
   tracker.on_probe_started(now);
   EXPECT_TRUE(tracker.probe_on_its_way());

@@ -94,7 +94,7 @@ TEST_F(CliCallsTest, EachCommandMakesItsCall) {
        "DELETE /v1/servers/blue/web-3?author=ci&force=true"},
       {{"drain", "blue/web-1"}, "POST /v1/servers/blue/web-1/drain?author=ci"},
       {{"drain", "blue", "unix:/run/a.sock", "--wait=5s"},
-       "POST /v1/servers/blue/unix%3A%2Frun%2Fa.sock/drain?author=ci&wait=5s"},
+       "POST /v1/servers/blue/unix%3A/run/a.sock/drain?author=ci&wait=5s"},
       {{"drain", "blue"}, "POST /v1/backends/blue/drain?author=ci"},
       {{"resume", "blue/web-1", "--wait"}, "POST /v1/servers/blue/web-1/resume?author=ci&wait=60s"},
       {{"history"}, "GET /v1/history?limit=20&format=text"},

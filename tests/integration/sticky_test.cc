@@ -110,6 +110,34 @@ TEST_F(StickyTest, ACookieIsGoodOverHttp2AsWell) {
   }
 }
 
+TEST_F(StickyTest, ExplainSaysWhereARequestGoes) {
+  Scenario scenario = sticky("by = [\"header:x-user\", \"cookie\"]\n");
+  scenario.routes += "[routes.app.force]\nallow_from = [\"127.0.0.1\"]\n";
+  start(scenario);
+  const auto explained = [&](const std::string& query) { return admin_json("/explain?" + query); };
+  for (int user = 0; user < 20; ++user) {
+    const std::string name = "user-" + std::to_string(user);
+    const json told = explained("header=X-User:" + name);
+    EXPECT_EQ(told["backend"], backend_for(with("X-User", name)));
+    EXPECT_THAT(told["backend_because"], testing::HasSubstr("bound by header:x-user"));
+  }
+  for (const auto& [backend, own] : new_clients(10)) {
+    const json told = explained("cookie=" + own.front());
+    EXPECT_EQ(told["backend"], backend);
+    EXPECT_THAT(told["backend_because"], testing::HasSubstr("bound by cookie"));
+  }
+  EXPECT_THAT(explained("cookie=sluice_app%3Dforged")["backend_because"],
+              testing::HasSubstr("cookie is not good"));
+  for (const std::string backend : {"blue", "green"}) {
+    const std::string header = "header=X-Sluice-Backend:" + backend;
+    EXPECT_EQ(explained(header + "&client=127.0.0.1")["backend"], backend);
+    EXPECT_THAT(explained(header + "&client=127.0.0.1")["backend_because"],
+                testing::HasSubstr("names it"));
+  }
+  EXPECT_EQ(explained("header=X-Sluice-Backend:gren&client=127.0.0.1")["answer"]["status"], 400);
+  EXPECT_FALSE(explained("header=X-Sluice-Backend:gren&client=10.0.0.1").contains("answer"));
+}
+
 TEST_F(StickyTest, G6CookiesAreGoodAfterARestartAndAReload) {
   const Scenario scenario = sticky();
   start(scenario);

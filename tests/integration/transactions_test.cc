@@ -1,6 +1,7 @@
 // Shifts as transactions, over real sockets: several routes at once, rollback, leases, dry runs,
 // idempotency keys, the guard, servers at run time, reload by call.
 #include <signal.h>
+#include <sys/resource.h>
 
 #include <thread>
 
@@ -17,6 +18,10 @@ class TransactionsTest : public SluiceTest {
       "[routes.app]\npath = \"/\"\nsplit = { blue = 1, green = 0 }\n"
       "[routes.api]\npath = \"/api\"\nsplit = { blue = 1, green = 0 }\n";
 
+  Scenario two_servers() {
+    return {.backends = {{"pool", {{"web-1", blue_.address()}, {"web-2", green_.address()}}}},
+            .split = "{ pool = 1 }"};
+  }
   std::string weights(const std::string& route = "app") {
     return admin_json("/weights/" + route)["weights"].dump();
   }
@@ -147,6 +152,96 @@ TEST_F(TransactionsTest, ACallIsMadeOnceHoweverOftenItIsSent) {
   EXPECT_EQ(code(with_key("two words", "blue=1&green=5")), "400 bad_idempotency_key");
   kill_and_restart();
   EXPECT_EQ(with_key("deploy-17", "blue=1&green=1").field("Idempotent-Replayed"), "true");
+}
+
+TEST_F(TransactionsTest, ADrainIsMadeOnceHoweverOftenItIsSent) {
+  start(two_servers());
+  Fields key;
+  key.add("Idempotency-Key", "deploy-18");
+  const std::string path = "/servers/pool/web-1";
+  for (int i = 0; i < 2; ++i) {
+    const Response drained = admin("POST", path + "/drain?wait=5s", "", key);
+    ASSERT_EQ(drained.status, 200) << drained.summary();
+    EXPECT_EQ(drained.field("Idempotent-Replayed"), i == 0 ? "" : "true");
+    EXPECT_EQ(parse_json(drained)["changed"], true);
+    EXPECT_EQ(parse_json(drained)["safe_to_stop"], true);
+  }
+  ASSERT_EQ(admin("POST", path + "/resume?wait=30s").status, 200);
+  const Response late = admin("POST", path + "/drain?wait=5s", "", key);
+  EXPECT_EQ(late.status, 200) << late.summary();
+  EXPECT_EQ(late.field("Idempotent-Replayed"), "true");
+  EXPECT_EQ(backend_server("pool", "web-1")["draining"], false) << "somebody resumed it since";
+}
+
+TEST_F(TransactionsTest, TheSameWriteWithoutALeaseMakesItStay) {
+  start();
+  ASSERT_EQ(admin("PUT", "/weights/app", "blue=1&green=1&ttl=1h").status, 200);
+  const Response dry = admin("PUT", "/weights/app?dry_run=true", "blue=1&green=1");
+  EXPECT_EQ(parse_json(dry)["changed"], true) << dry.body;
+  const Response kept = admin("PUT", "/weights/app", "blue=1&green=1");
+  EXPECT_EQ(parse_json(kept)["changed"], true) << kept.body;
+  EXPECT_TRUE(admin_json("/leases")["leases"].empty());
+  EXPECT_EQ(parse_json(admin("PUT", "/weights/app", "blue=1&green=1"))["changed"], false);
+}
+
+TEST_F(TransactionsTest, ServersHaveAnEtagThatCounts) {
+  start(two_servers());
+  const std::string path = "/servers/pool/web-1";
+  EXPECT_EQ(admin("GET", path).field("ETag"), "\"0\"");
+  const auto with = [](const std::string& etag) {
+    Fields fields;
+    fields.add("If-Match", etag);
+    return fields;
+  };
+  ASSERT_EQ(admin("PATCH", path, "weight=2", with("\"0\"")).status, 200);
+  EXPECT_EQ(code(admin("PATCH", path, "weight=3", with("\"0\""))), "412 stale");
+  EXPECT_EQ(code(admin("POST", path + "/drain", "", with("\"0\""))), "412 stale");
+  EXPECT_EQ(code(admin("DELETE", path, "", with("\"0\""))), "412 stale");
+  EXPECT_EQ(backend_server("pool", "web-1")["weight"], 2);
+  const std::string etag = admin("GET", path).field("ETag");
+  EXPECT_EQ(admin("PATCH", path, "weight=3", with(etag)).status, 200);
+  EXPECT_EQ(code(admin("POST", "/servers/pool", "address=127.0.0.1:9", with(etag))),
+            "400 bad_if_match");
+  EXPECT_EQ(code(admin("POST", "/reload", "", with(etag))), "400 bad_if_match");
+}
+
+TEST_F(TransactionsTest, AServerIsNamedByThePathOfItsUnixSocket) {
+  const std::string socket = directory_->file("app.sock");
+  Scenario scenario = two_servers();
+  start(scenario);
+  ASSERT_EQ(admin("POST", "/servers/pool", "address=unix:" + socket).status, 201);
+  const std::string path = "/servers/pool/unix:" + socket;
+  EXPECT_EQ(admin("GET", path).status, 200);
+  EXPECT_EQ(admin("POST", path + "/drain?wait=5s").status, 200);
+  EXPECT_EQ(admin("PATCH", path, "weight=2").status, 200);
+  EXPECT_EQ(admin("DELETE", path).status, 200);
+  EXPECT_EQ(code(admin("GET", path)), "404 unknown_server");
+}
+
+// A disk that takes no more, as the process sees it: a write that fails, or only half succeeds.
+TEST_F(TransactionsTest, G7AFullDiskFailsWritesAndNothingElse) {
+  start();
+  ASSERT_EQ(admin("PUT", "/weights/app", "blue=9&green=1").status, 200);
+  const auto limit_files = [this](rlim_t bytes) {
+    const rlimit limit{.rlim_cur = bytes, .rlim_max = RLIM_INFINITY};
+    ASSERT_EQ(::prlimit(sluice_->pid(), RLIMIT_FSIZE, &limit, nullptr), 0);
+  };
+  const auto alarms = [this] { return admin_json("/")["alarms"].dump(); };
+  const std::size_t full = admin("GET", "/ledger").body.size();
+  for (const std::size_t room : {0, 20}) {
+    limit_files(full + room);
+    EXPECT_EQ(code(admin("POST", "/switch/app", "to=green")), "503 ledger_failed");
+    EXPECT_EQ(code(admin("POST", "/servers/blue/one/drain")), "503 ledger_failed");
+    EXPECT_THAT(alarms(), HasSubstr("ledger_write_failed"));
+    EXPECT_EQ(weights(), R"({"blue":9,"green":1})");
+    for (int i = 0; i < 20; ++i) EXPECT_EQ(get("/").status, 200);
+  }
+  limit_files(RLIM_INFINITY);
+  ASSERT_EQ(admin("PUT", "/weights/app", "blue=1&green=3").status, 200);
+  EXPECT_EQ(alarms(), "[]");
+  kill_and_restart();
+  EXPECT_EQ(weights(), R"({"blue":1,"green":3})");
+  EXPECT_EQ(admin_json("/")["ledger"]["good_copies"], 2);
 }
 
 TEST_F(TransactionsTest, TheGuardKeepsTrafficFromABackendThatIsDown) {

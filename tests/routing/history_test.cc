@@ -97,6 +97,29 @@ TEST_F(BookTest, AChangeAfterARollbackIsUndoneToTheRollback) {
   EXPECT_EQ(weights(), "90/10") << "the rollback stands where revision 2 stood";
 }
 
+TEST_F(BookTest, WhatMovedNothingIsNoStepOfARollback) {
+  shift("50", "50");
+  shift("50", "50");
+  lease("50", "50");
+  add(back());
+  EXPECT_EQ(weights(), "90/10");
+  EXPECT_EQ(back().error().kind, Kind::nothing_before);
+}
+
+TEST_F(BookTest, ARollbackNeverGoesForthToWhatALapseTookBack) {
+  shift("70", "30");
+  shift("60", "40");
+  const RevisionNumber first = lease("50", "50");
+  ASSERT_NE(lease("0", "100"), first);
+  add(book.state.plan_lease(RevisionKind::lapse_lease, book.state.lease_of("app"), {}, {}, kNow));
+  EXPECT_EQ(weights(), "60/40");
+  for (const char* expected : {"70/30", "90/10"}) {
+    add(back());
+    EXPECT_EQ(weights(), expected);
+  }
+  EXPECT_EQ(back().error().kind, Kind::nothing_before);
+}
+
 TEST_F(BookTest, ARollbackToANumberIsWhatWasInForceThen) {
   shift("50", "50");                                                   // 2
   add(book.state.plan_drain(config, {"blue", "b1"}, true, {}, kNow));  // 3
@@ -204,6 +227,22 @@ TEST_F(BookTest, TheGuardRefusesMoreForABackendThatCanNotServe) {
   EXPECT_TRUE(with("900", "100", false)) << "the same share";
 }
 
+TEST_F(BookTest, TheGuardKnowsThatABackendThatIsOffGetsNothing) {
+  Facts facts = this->facts();
+  facts.can_serve = [](std::string_view backend) { return backend != "green"; };
+  const auto to = [&](std::vector<std::pair<std::string, std::string>> states) {
+    StatedSplit stated{.weights = {}, .whole = false, .states = std::move(states)};
+    return book.state.plan({.routes = {{"app", std::move(stated)}}}, facts, {}, kNow);
+  };
+  add(to({{"green", "off"}}));
+  EXPECT_EQ(to({{"green", "active"}}).error().kind, Kind::no_healthy_server);
+  EXPECT_EQ(to({{"green", "sticky_only"}}).error().kind, Kind::no_healthy_server);
+  facts.can_serve = [](std::string_view) { return true; };
+  add(to({{"green", "sticky_only"}}));
+  facts.can_serve = [](std::string_view backend) { return backend != "green"; };
+  EXPECT_TRUE(to({{"green", "off"}})) << "less for it is always possible";
+}
+
 TEST_F(BookTest, ARouteMayDemandIfMatch) {
   config.routes[0].require_if_match = true;
   RouteWish wish = put("app", {{"blue", "1"}, {"green", "1"}});
@@ -237,6 +276,29 @@ TEST_F(BookTest, ALeaseThatLapsesBringsBackWhatWasBefore) {
   EXPECT_TRUE(book.state.leases().empty());
   EXPECT_EQ(book.state.plan_lease(RevisionKind::lapse_lease, number, {}, {}, kNow).error().kind,
             Kind::unknown_lease);
+}
+
+TEST_F(BookTest, TheSameWeightsWithoutALeaseMakeThemStay) {
+  lease("0", "100");
+  const auto planned = plan(put("app", {{"blue", "0"}, {"green", "100"}}));
+  ASSERT_TRUE(planned);
+  EXPECT_TRUE(changes_nothing(*planned));
+  EXPECT_FALSE(book.state.changes_nothing(*planned)) << "it ends the lease";
+  add(planned);
+  EXPECT_TRUE(book.state.leases().empty());
+  const auto again = plan(put("app", {{"blue", "0"}, {"green", "100"}}));
+  EXPECT_TRUE(book.state.changes_nothing(*again));
+}
+
+TEST_F(BookTest, TheHistoryOfARouteTellsOfItsLeases) {
+  const RevisionNumber shifted = lease("0", "100", Lease::OnLapse::freeze);
+  add(book.state.plan_lease(RevisionKind::renew_lease, shifted, {}, {}, kNow));
+  add(book.state.plan_lease(RevisionKind::lapse_lease, shifted, {}, {}, kNow));
+  const auto listed = book.history.list("app", 0, 10);
+  ASSERT_EQ(listed.size(), 4u);
+  EXPECT_EQ(listed[0]->kind, RevisionKind::lapse_lease);
+  EXPECT_EQ(listed[1]->kind, RevisionKind::renew_lease);
+  EXPECT_TRUE(book.history.list("other", 0, 10).empty());
 }
 
 TEST_F(BookTest, ALeaseThatFreezesLeavesTheWeightsAndIsGone) {
@@ -305,6 +367,27 @@ TEST_F(BookTest, ServersComeAndGoAndWeigh) {
   // One of the file that was removed can come back, elsewhere too.
   add(book.state.plan_add(live(), {"blue", "127.0.0.1:7777", "b2", ""}, {}, kNow));
   EXPECT_THAT(names(live(), 0), ElementsAre("b1", "b2"));
+}
+
+TEST_F(BookTest, ABackendKeepsAServerWithAWeight) {
+  const auto weigh = [&](const char* server, const char* weight) {
+    return book.state.plan_weigh(live(), {"blue", server}, weight, {}, kNow);
+  };
+  const auto servers = live().backends[0].servers;
+  ASSERT_EQ(live().backends[0].name, "blue");
+  for (std::size_t i = 0; i + 1 < servers.size(); ++i) add(weigh(servers[i].name.c_str(), "0"));
+  const std::string last = live().backends[0].servers.back().name;
+  EXPECT_EQ(weigh(last.c_str(), "0").error().kind, Kind::last_server);
+  EXPECT_TRUE(weigh(last.c_str(), "0.5"));
+}
+
+TEST_F(BookTest, AServersRevisionIsThatOfItsDrainOrItsWeight) {
+  const ServerKey server{"blue", live().backends[0].servers[0].name};
+  EXPECT_EQ(book.state.server_revision(server), 0u);
+  add(book.state.plan_weigh(live(), server, "3", {}, kNow));
+  EXPECT_EQ(book.state.server_revision(server), 2u);
+  add(book.state.plan_drain(live(), server, true, {}, kNow));
+  EXPECT_EQ(book.state.server_revision(server), 3u);
 }
 
 TEST_F(BookTest, AServerThatCanNotBeSaysWhy) {

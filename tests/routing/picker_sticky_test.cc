@@ -110,6 +110,42 @@ TEST_F(PickerStickyTest, StickyOnlyKeepsItsKeysAndGetsNobodyNew) {
   EXPECT_EQ(counts, (std::vector<int>{0, 300, 100})) << "the others share what is new";
 }
 
+// Whatever the state of things: who is told what would come gets just that, and telling it changes
+// nothing.
+TEST_F(PickerStickyTest, AForecastIsWhatThenHappens) {
+  std::mt19937_64 random(5);
+  constexpr conf::ShareState kStates[] = {conf::ShareState::active, conf::ShareState::sticky_only,
+                                          conf::ShareState::off};
+  constexpr conf::OnUnhealthy kWays[] = {conf::OnUnhealthy::fail, conf::OnUnhealthy::redistribute,
+                                         conf::OnUnhealthy::fallback};
+  for (int round = 0; round < 300; ++round) {
+    for (std::size_t i = 0; i < 3; ++i) {
+      config.routes[0].split[i].state = i == 0 ? conf::ShareState::active : kStates[random() % 3];
+    }
+    config.routes[0].on_unhealthy = kWays[random() % 3];
+    config.routes[0].fallback = "";
+    if (config.routes[0].on_unhealthy == conf::OnUnhealthy::fallback) {
+      config.routes[0].fallback = random() % 2 == 0 ? "spare" : "red";
+    }
+    adopt();
+    for (std::size_t i = 0; i < 4; ++i) up(i, random() % 3 != 0);
+    Wish wish;
+    const auto dice = random() % 3;
+    if (dice == 0) wish.key = static_cast<StickyKey>(random());
+    if (dice == 1) {
+      wish.forced = random() % 3;
+      if (config.routes[0].split[*wish.forced].state == conf::ShareState::off) wish.forced = 0;
+    }
+    const auto tickets = runtime().tickets_taken();
+    const Forecast told = forecast(*snapshot, 0, wish);
+    EXPECT_EQ(runtime().tickets_taken(), tickets);
+    const Choice choice = picker.pick(*snapshot, 0, wish);
+    ASSERT_EQ(name(told.choice), name(choice)) << "round " << round;
+    ASSERT_EQ(told.choice.by, choice.by) << "round " << round;
+    ASSERT_EQ(told.served, choice.server.has_value()) << "round " << round;
+  }
+}
+
 TEST_F(PickerStickyTest, KeysOfOneThatIsOffGoElsewhereAndReturn) {
   std::set<std::string> elsewhere;
   std::vector<std::string> first;

@@ -31,13 +31,22 @@ sluice() {
   [ -z "${SLUICE_CA_FILE:-}" ] || set -- --cacert "$SLUICE_CA_FILE" "$@"
   sluice_token=${SLUICE_TOKEN:-}
   [ -z "${SLUICE_TOKEN_FILE:-}" ] || sluice_token=$(head -n 1 "$SLUICE_TOKEN_FILE")
-  # A command line can be read by others: the token goes through a pipe.
-  if sluice_answer=$(printf '%s\n' ${sluice_token:+"Authorization: Bearer $sluice_token"} |
-    curl --silent --show-error --fail-with-body --max-time 700 --retry 3 --retry-connrefused \
-      --request "$sluice_method" --header @- "$@" "$sluice_url/v1$sluice_path"); then
+  # Once more where nobody answered (a restart), never after an answer: a wait that lapsed has lapsed.
+  for sluice_pause in 1 2 4 0; do
+    # A command line can be read by others: the token goes through a pipe.
+    sluice_status=0
+    sluice_answer=$(printf '%s\n' ${sluice_token:+"Authorization: Bearer $sluice_token"} |
+      curl --silent --show-error --fail-with-body --max-time 700 \
+        --request "$sluice_method" --header @- "$@" "$sluice_url/v1$sluice_path") || sluice_status=$?
+    # 7: no connection; 52 and 56: it ended without an answer.
+    case $sluice_status in
+      7 | 52 | 56) [ "$sluice_pause" = 0 ] || sleep "$sluice_pause" ;;
+      *) break ;;
+    esac
+  done
+  if [ "$sluice_status" = 0 ]; then
     printf '%s\n' "$sluice_answer"
   else
-    sluice_status=$?
     printf '%s %s: %s\n' "$sluice_method" "$sluice_path" "$sluice_answer" >&2
     return "$sluice_status"
   fi

@@ -25,7 +25,7 @@ on() {
   SERVER=$2
   ADDRESS=$(printf '%s\n' "$servers" | awk -v name="$2" '$1 == name { print $2 }')
   export SERVER ADDRESS
-  at=/servers/$backend/$(printf '%s' "$2" | sed 's,/,%2F,g')
+  at=/servers/$backend/$2
   change "$1-drain-$2" POST "$at/drain?wait=${WAIT}s" >/dev/null &&
     run "$3" &&
     change "$1-resume-$2" POST "$at/resume?wait=${WAIT}s" >/dev/null
