@@ -104,13 +104,13 @@ h2::StreamHandler* H2Client::on_request(h2::Stream& stream, http::RequestHead&& 
   idle_due_ = kNever;
   connection_.set_idle(false);
   host().counters().add(Count::h2_streams);
+  new_streams_ = true;
   auto* const made = new H2ClientStream(*this, stream, std::move(head), complete);
   streams_.push_back(*made);
   if (++requests_ == settings().limits.requests_per_connection) {
     host().counters().add(Count::limit_requests_per_connection);
     if (state_ == State::serving) announce_end();
   }
-  made->begin(connection_.service());
   return made;
 }
 
@@ -197,7 +197,8 @@ void H2Client::flush() {
 }
 
 void H2Client::run_deferred() {
-  settle_streams();
+  // First: who has been reset need not begin. Of some resets it is known once they are written.
+  if (std::exchange(new_streams_, false) && session_.wants_flush()) session_.flush(*this);
   session_.deliver();
   settle_streams();
   if (session_.failed()) {

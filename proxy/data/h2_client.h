@@ -61,6 +61,7 @@ class H2Client final : public ClientProtocol,
   ConnectionHost& host() { return connection_.host(); }
   const ConnectionSettings& settings() const { return connection_.settings(); }
   const ClientInfo& info() const { return info_; }
+  Service& service() { return connection_.service(); }
   // Memory to compose a field section in.
   h2::Section& section() { return section_; }
   // There is something to flush.
@@ -122,6 +123,7 @@ class H2Client final : public ClientProtocol,
   std::uint64_t requests_ = 0;
   std::uint64_t sections_ = 0;  // of the session, when head_due_ was looked at
   H2Meter meter_;
+  bool new_streams_ = false;  // that have not begun
   unsigned large_bodies_ = 0;
   bool output_waits_ = false;  // some was unsent when output_due_ was set
   State state_ = State::serving;

@@ -11,10 +11,11 @@ using http::BodyLength;
 H2ClientStream::H2ClientStream(H2Client& client, h2::Stream& stream, http::RequestHead&& head,
                                bool complete)
     : client_(client), stream_(&stream), head_(std::move(head)), request_done_(complete) {
+  client_.changed(*this);
 }
 
 H2ClientStream::H2ClientStream(H2Client& client, h2::Stream& stream)
-    : client_(client), stream_(&stream) {
+    : client_(client), stream_(&stream), begun_(true) {
   stream.set_handler(this);
   part();
 }
@@ -23,18 +24,21 @@ H2ClientStream::~H2ClientStream() {
   if (large_) client_.large_body_ends();
 }
 
-void H2ClientStream::begin(Service& service) {
+void H2ClientStream::begin() {
+  begun_ = true;
   if (head_.asks_for_tunnel()) {
     held_ = std::make_unique<Held>();
     stream_->pause();
   }
-  handler_ = service.on_request(head_, request_done_, *this);
+  handler_ = client_.service().on_request(head_, request_done_, *this);
 }
 
 // --- The request --------------------------------------------------------------------------------
 
 void H2ClientStream::on_data(Bytes bytes) {
   if (request_done_ || parted_) return;
+  if (!begun_) begin();
+  if (parted_) return;
   client_.note_useful();
   if (held_) {
     held_->bytes.append(as_text(bytes));
@@ -54,6 +58,8 @@ void H2ClientStream::take(Bytes bytes) {
 
 void H2ClientStream::on_end(const http::Fields& trailers) {
   if (request_done_ || parted_) return;
+  if (!begun_) begin();
+  if (parted_) return;
   if (held_) {
     held_->ended = true;
     return;
@@ -194,12 +200,13 @@ void H2ClientStream::on_connection_lost() {
   stream_ = nullptr;
   if (!parted_) {
     part();
-    handler_->on_client_gone();
+    if (handler_) handler_->on_client_gone();
   }
   client_.changed(*this);
 }
 
 bool H2ClientStream::settle() {
+  if (!begun_ && !parted_) begin();
   if (parted_) {
     handler_.reset();
     held_.reset();

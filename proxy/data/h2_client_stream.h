@@ -42,8 +42,6 @@ class H2ClientStream final : public base::ListNode<H2StreamTag>,
   H2ClientStream(H2Client& client, h2::Stream& stream);
   ~H2ClientStream();
 
-  // Gives the request to the service.
-  void begin(Service& service);
   // Goes on with what could not be done inside a handler's call. False: it is gone, and to be
   // freed.
   bool settle();
@@ -78,6 +76,9 @@ class H2ClientStream final : public base::ListNode<H2StreamTag>,
   void notify_when_writable() override;
   const ClientInfo& client() const override;
 
+  // Gives the request to the service: with the first that follows its head, or at the end of the
+  // turn. One that is reset in the same breath never gets so far, and costs no server anything.
+  void begin();
   void hand_on_held();
   void take(Bytes bytes);
   void part();
@@ -93,10 +94,11 @@ class H2ClientStream final : public base::ListNode<H2StreamTag>,
   H2Client& client_;
   h2::Stream* stream_;  // null once it is closed
   http::RequestHead head_;
-  std::unique_ptr<RequestHandler> handler_;  // until it has parted
+  std::unique_ptr<RequestHandler> handler_;  // from begin() until it has parted
   std::unique_ptr<Held> held_;
   std::uint64_t request_bytes_ = 0;
   std::size_t unsent_ = 0;     // when output_moves() was last called
+  bool begun_ = false;
   bool request_done_ = false;  // nothing more is to come, or wanted
   bool paused_ = false;        // by the handler
   bool head_sent_ = false;

@@ -22,6 +22,7 @@ void AnyClient::begin(std::string_view method, std::string_view target,
   if (h2_) {
     stream_ =
         h2_->begin({.method = method_, .target = std::string(target), .fields = all, .end = false});
+    told_ = 0;
     h2_->send("");
     return;
   }
@@ -61,11 +62,10 @@ Response AnyClient::finish() {
 int AnyClient::wait_for_status() {
   if (!h2_) return h1_->read_response({.method = method_, .interim_too = true}).status;
   const auto& response = h2_->response(stream_);
-  const std::size_t before = response.interim.size();
   h2_->wait_until([&] {
-    return response.interim.size() > before || response.status != 0 || h2_->over(stream_);
+    return response.interim.size() > told_ || response.status != 0 || h2_->over(stream_);
   });
-  return response.interim.size() > before ? response.interim.back().status : response.status;
+  return response.interim.size() > told_ ? response.interim[told_++].status : response.status;
 }
 
 void AnyClient::abort() {

@@ -42,6 +42,7 @@ class AnyClient {
   std::unique_ptr<harness::HttpClient> h1_;
   std::unique_ptr<harness::H2Client> h2_;
   std::uint32_t stream_ = 0;
+  std::size_t told_ = 0;  // interim responses that wait_for_status() has told of
   std::string method_;
   bool chunked_ = false;
 };

@@ -238,11 +238,30 @@ TEST_F(H2ClientTest, ABodyThatIsNotWhatItsHeadSaidIsResetAndItsRequestOver) {
   WireFields head = H2Peer::get("/x", "POST");
   head.add("content-length", "3");
   const auto id = client.ask(head, false);
+  settle(client);
   client.data(id, "four", true);
   settle(client);
   EXPECT_EQ(client.stream(id).reset, wire::kProtocolError);
   EXPECT_THAT(asked(0).log, HasSubstr("gone; "));
   EXPECT_TRUE(asked(0).parted);
+}
+
+TEST_F(H2ClientTest, ARequestThatIsResetInTheSameBreathReachesNobody) {
+  H2Peer client = connect();
+  const auto taken_back = client.ask(H2Peer::get("/x"));
+  client.send(wire::reset(taken_back, wire::kCancel));
+  WireFields head = H2Peer::get("/x", "POST");
+  head.add("content-length", "3");
+  const auto belied = client.ask(head, false);
+  client.data(belied, "four", true);
+  const auto good = client.ask(H2Peer::get("/good"));
+  settle(client);
+  EXPECT_EQ(client.stream(belied).reset, wire::kProtocolError);
+  ASSERT_EQ(service_.asked.size(), 1u);
+  EXPECT_THAT(asked(0).head, HasSubstr("/good"));
+  EXPECT_EQ(count(Count::h2_resets_received), 1u);
+  EXPECT_EQ(count(Count::h2_streams), 3u);
+  EXPECT_NE(good, belied);
 }
 
 TEST_F(H2ClientTest, WhoeverCausesTooMuchWorkIsSentAway) {
