@@ -14,6 +14,11 @@ namespace {
 
 using Names = std::vector<std::string_view>;
 
+// Callers can't get in each other's way.
+std::string key_text(const std::string& identity, const std::string& key) {
+  return identity + ' ' + key;
+}
+
 // Printable ASCII, as RFC 9110 has it in fields, without the space: a key is one word.
 std::expected<std::optional<routing::IdempotencyKey>, Reply> read_key(const Call& call,
                                                                       const Command& command) {
@@ -26,10 +31,10 @@ std::expected<std::optional<routing::IdempotencyKey>, Reply> read_key(const Call
                 fmt::format("Idempotency-Key is not one word of at most {} printable characters.",
                             kIdempotencyKeyBytesMax)));
   }
-  // Callers can't get in each other's way, and a key stands for one call only.
+  // A key stands for one call only.
   const std::string said =
       call.request.method + ' ' + call.request.target + '\n' + call.request.body;
-  return routing::IdempotencyKey{command.origin.identity + ' ' + text,
+  return routing::IdempotencyKey{key_text(command.origin.identity, text),
                                  fmt::format("{:08x}-{}", crc32c(as_bytes(said)), said.size())};
 }
 
@@ -82,6 +87,11 @@ std::expected<routing::RevisionNumber, Reply> parse_number(std::string_view what
   return std::unexpected(problem(422, "bad_parameter",
                                  fmt::format("{} is {}: write the number of a revision, like 41.",
                                              what, routing::in_quotes(text))));
+}
+
+bool is_repeated(const Call& call) {
+  const auto& key = call.request.idempotency_key;
+  return key && call.view.state.known_key(key_text(call.request.identity.name, *key)) != nullptr;
 }
 
 std::optional<Reply> refuse_if_match(const Call& call, std::string_view why) {

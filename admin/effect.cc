@@ -132,7 +132,7 @@ class Builder {
     });
     return drained || std::ranges::any_of(revision_.members, [&](const auto& change) {
       const routing::Membership& after = change.after;
-      const bool gone = after.removed || (change.before.added && !after.added);
+      const bool gone = !after.added && (after.removed || change.before.added);
       return change.server == server && (gone || (after.weight && after.weight->is_zero()));
     });
   }

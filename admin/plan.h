@@ -9,7 +9,7 @@
 
 namespace sluice::admin {
 
-// The error: nothing is changed. A revision that changes nothing (routing::changes_nothing()) is
+// The error: nothing is changed. A revision that changes nothing (State::changes_nothing()) is
 // not to be applied.
 std::expected<routing::Revision, routing::PlanError> plan(const Command& command,
                                                           const routing::State& state,

@@ -37,9 +37,13 @@ std::expected<Begun, Reply> begin(const Call& call, const Accepted& accepted) {
   if (!command) return std::unexpected(std::move(command.error()));
   auto change = begin_change(*parameters);
   if (!change) return std::unexpected(std::move(change.error()));
-  auto if_match = check_if_match(call.request, route->revision, "Route " + call.names[0]);
-  if (!if_match) return std::unexpected(std::move(if_match.error()));
-  return Begun{std::move(*command), std::move(*change), *if_match, std::move(*parameters)};
+  IfMatch if_match;
+  if (!is_repeated(call)) {
+    auto checked = check_if_match(call.request, route->revision, "Route " + call.names[0]);
+    if (!checked) return std::unexpected(std::move(checked.error()));
+    if_match = *checked;
+  }
+  return Begun{std::move(*command), std::move(*change), if_match, std::move(*parameters)};
 }
 
 Answer answer_shift(const Call& call) {
@@ -165,7 +169,7 @@ Answer answer_renewal(const Call& call) {
 }
 
 Answer answer_reload(const Call& call) {
-  constexpr std::array<std::string_view, 1> kNames = {"format"};
+  constexpr std::array<std::string_view, 3> kNames = {"format", "author", "reason"};
   auto parameters = read_parameters(call.request, call.query, {.names = kNames, .body = true});
   if (!parameters) return std::move(parameters.error());
   auto command = begin_command(call, *parameters);

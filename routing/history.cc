@@ -19,10 +19,6 @@ const RouteChange* moved(const Revision& revision, std::string_view route) {
   return change != nullptr && change->before != change->after ? change : nullptr;
 }
 
-bool same_for_requests(const RouteSetting& one, const RouteSetting& other) {
-  return one.split == other.split && one.maintenance == other.maintenance;
-}
-
 std::unexpected<PlanError> refuse(PlanError::Kind kind, std::string message) {
   return std::unexpected(PlanError{kind, std::move(message)});
 }
@@ -77,12 +73,32 @@ const Revision* History::stand_of(const Revision& revision, std::string_view rou
   if (revision.kind == RevisionKind::rollback) return find(revision.of);
   if (revision.kind != RevisionKind::lapse_lease) return &revision;
   // Behind the leased shift, or the first of several that were leased one upon the other.
-  const RouteSetting& restored = moved(revision, route)->after;
-  const Revision* stand = last_before(revision.of, route);
-  while (stand != nullptr && !same_for_requests(moved(*stand, route)->after, restored)) {
-    stand = last_before(stand->number, route);
+  const Revision* first = find(revision.of);
+  while (first != nullptr) {
+    const Revision* below = leased_below(*first, route);
+    if (below == nullptr) break;
+    first = below;
   }
-  return stand;
+  return first == nullptr ? nullptr : last_before(first->number, route);
+}
+
+// The leased shift of the route upon which that one was made; null: there is none.
+const Revision* History::leased_below(const Revision& upper, std::string_view route) const {
+  for (auto it = revisions_.rbegin(); it != revisions_.rend(); ++it) {
+    if (it->number >= upper.number) continue;
+    const RouteChange* change = change_of(*it, route);
+    // A reload that only takes the file's text over leaves leases alone.
+    if (change != nullptr && (it->kind != RevisionKind::reload || moved(*it, route) != nullptr)) {
+      if (!it->lease) return nullptr;
+      const bool ended = std::ranges::any_of(revisions_, [&](const Revision& later) {
+        return later.of == it->number && later.number < upper.number &&
+               (later.kind == RevisionKind::confirm_lease ||
+                later.kind == RevisionKind::lapse_lease);
+      });
+      return ended ? nullptr : &*it;
+    }
+  }
+  return nullptr;
 }
 
 std::expected<History::Target, PlanError> History::one_step_back(const RouteState& now,

@@ -46,6 +46,7 @@ class History {
   bool concerns(const Revision& revision, std::string_view route) const;
   // The revision whose setting that one left the route in; null: it is no longer kept.
   const Revision* stand_of(const Revision& revision, std::string_view route) const;
+  const Revision* leased_below(const Revision& upper, std::string_view route) const;
   // The last revision below `number` that changed the route's setting; null: none that is kept.
   const Revision* last_before(RevisionNumber number, std::string_view route) const;
 

@@ -48,8 +48,9 @@ std::optional<conf::ShareState> parse_share_state(std::string_view text);
 
 // Who asked, and what they said about it.
 struct Origin {
-  std::string identity;  // as authenticated: "uid:0", "file" for a reload, "lease" for a lapse
-  std::string author;    // as claimed
+  // As authenticated: "uid:0"; "file" for a reload that no call asked for, "lease" for a lapse.
+  std::string identity;
+  std::string author;  // as claimed
   std::string reason;
   bool operator==(const Origin&) const = default;
 };

@@ -45,7 +45,7 @@ struct ControlParts {
   Reactor& reactor;
   const admin::WorkerCounters& own_counters;
   WallTime started;
-  std::function<void(CommandRunner::OnReloaded)> reload;
+  std::function<void(CommandRunner::ReloadCall)> reload;
   const AdminAccess& access;
   AuditLog& audit;
   EventBus& events;

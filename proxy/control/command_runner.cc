@@ -144,12 +144,13 @@ void CommandRunner::try_out(const Call& call) {
 }
 
 void CommandRunner::reload(Call call) {
-  parts_.reload([this, call = std::move(call)](const ReloadVerdict& verdict) {
-    reply(call,
-          admin::render_reload(*call.command, verdict.errors, verdict.conflicts,
-                               parts_.book.state.revision()),
-          nullptr);
-  });
+  routing::Origin origin = call.command->origin;
+  parts_.reload({std::move(origin), [this, call = std::move(call)](const ReloadVerdict& verdict) {
+                   reply(call,
+                         admin::render_reload(*call.command, verdict.errors, verdict.conflicts,
+                                              parts_.book.state.revision()),
+                         nullptr);
+                 }});
 }
 
 void CommandRunner::submit(Call call) {

@@ -29,7 +29,11 @@ class CommandRunner {
   // Calls that wait at a time; more are answered 503.
   static constexpr std::size_t kWaitingMax = 1024;
 
-  using OnReloaded = std::move_only_function<void(const ReloadVerdict&)>;
+  // Somebody who asks for a reload, and waits for its verdict.
+  struct ReloadCall {
+    routing::Origin origin;
+    std::move_only_function<void(const ReloadVerdict&)> then;
+  };
   // What it needs of its owner, and what of control. All outlive it.
   struct Parts {
     ChangeQueue& changes;
@@ -42,7 +46,7 @@ class CommandRunner {
     std::function<void(const admin::Request&, const admin::Reply&, const Answer&,
                        const routing::Revision*)>
         reply;
-    std::function<void(OnReloaded)> reload;
+    std::function<void(ReloadCall)> reload;
   };
 
   explicit CommandRunner(Parts parts);

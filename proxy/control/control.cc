@@ -184,7 +184,7 @@ std::expected<void, std::vector<std::string>> Control::start() {
   running_->endpoint = std::make_unique<AdminEndpoint>(ControlParts{
       config_, book_, running_->workers, running_->publisher, running_->health, running_->changes,
       *ledger_, running_->backup, running_->leases, running_->listeners, running_->reactor,
-      own_counters_, started_, [this](CommandRunner::OnReloaded then) { reload(std::move(then)); },
+      own_counters_, started_, [this](CommandRunner::ReloadCall call) { reload(std::move(call)); },
       running_->access, running_->audit, running_->events, running_->webhooks,
       running_->sticky_keys});
   running_->changes.when_changed([this](const routing::Revision&) {
@@ -344,17 +344,17 @@ void Control::on_signal(int signal) {
   begin_shutdown();
 }
 
-void Control::reload(CommandRunner::OnReloaded then) {
+void Control::reload(std::optional<CommandRunner::ReloadCall> call) {
   if (shutting_down_) {
-    if (then) then({.errors = {"Sluice is on its way out"}, .conflicts = {}});
+    if (call) call->then({.errors = {"Sluice is on its way out"}, .conflicts = {}});
     return;
   }
   if (reloading_) {
     reload_again_ = true;
-    if (then) next_reload_waiters_.push_back(std::move(then));
+    if (call) next_reload_waiters_.push_back(std::move(*call));
     return;
   }
-  if (then) reload_waiters_.push_back(std::move(then));
+  if (call) reload_waiters_.push_back(std::move(*call));
   reloading_ = true;
   service_manager_.reloading();
   auto reload = std::make_shared<Reload>();
@@ -436,6 +436,9 @@ void Control::finish_reload(std::shared_ptr<Reload> reload) {
           return std::unexpected(routing::PlanError{.message = plan.errors.front()});
         }
         reload->conflicts = std::move(plan.conflicts);
+        if (plan.revision && !reload_waiters_.empty()) {
+          plan.revision->origin = reload_waiters_.front().origin;
+        }
         return std::move(plan.revision);
       },
       [this, reload, refuse](const ChangeQueue::Outcome& outcome) {
@@ -485,7 +488,7 @@ void Control::finish_reload(std::shared_ptr<Reload> reload) {
 
 void Control::end_reload(const std::string& status, const ReloadVerdict& verdict) {
   reloading_ = false;
-  for (CommandRunner::OnReloaded& then : std::exchange(reload_waiters_, {})) then(verdict);
+  for (CommandRunner::ReloadCall& call : std::exchange(reload_waiters_, {})) call.then(verdict);
   reload_waiters_ = std::exchange(next_reload_waiters_, {});
   if (ready_ && !shutting_down_) service_manager_.ready(status);
   if (!std::exchange(reload_again_, false)) return;
@@ -493,8 +496,8 @@ void Control::end_reload(const std::string& status, const ReloadVerdict& verdict
     reload();
     return;
   }
-  for (CommandRunner::OnReloaded& then : std::exchange(reload_waiters_, {})) {
-    then({.errors = {"Sluice is on its way out"}, .conflicts = {}});
+  for (CommandRunner::ReloadCall& call : std::exchange(reload_waiters_, {})) {
+    call.then({.errors = {"Sluice is on its way out"}, .conflicts = {}});
   }
 }
 

@@ -64,7 +64,8 @@ class Control final : private WorkerObserver {
 
   void on_signal(int signal);
   // Reads the file anew; `then` hears what became of it, of a reading that began after the call.
-  void reload(CommandRunner::OnReloaded then = {});
+  // nullopt: nobody waits for the verdict.
+  void reload(std::optional<CommandRunner::ReloadCall> call = {});
   void finish_reload(std::shared_ptr<struct Reload> reload);
   void end_reload(const std::string& status, const ReloadVerdict& verdict);
   void lapse_overdue_leases();
@@ -97,8 +98,8 @@ class Control final : private WorkerObserver {
   bool ready_ = false;
   bool reloading_ = false;
   bool reload_again_ = false;
-  std::vector<CommandRunner::OnReloaded> reload_waiters_;       // of the one that runs
-  std::vector<CommandRunner::OnReloaded> next_reload_waiters_;  // of the one after it
+  std::vector<CommandRunner::ReloadCall> reload_waiters_;       // of the one that runs
+  std::vector<CommandRunner::ReloadCall> next_reload_waiters_;  // of the one after it
   bool shutting_down_ = false;
   TimePoint drain_deadline_ = kNever;
 };

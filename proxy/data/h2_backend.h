@@ -88,7 +88,7 @@ class H2Backend final : public io::Retired,
   // A response has come whole.
   bool has_served() const { return has_served_; }
   void note_served() { has_served_ = true; }
-  // A head or data of a response has come.
+  // A head or data of a response has come, or data of a request is on its way.
   void note_useful() { meter_.note_useful(); }
   // The session knows it from now on.
   void on_stream_started() { --waiting_count_; }

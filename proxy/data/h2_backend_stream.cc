@@ -70,6 +70,7 @@ void H2BackendStream::begin() {
 
 void H2BackendStream::send_body(Bytes bytes) {
   if (!stream_ || ended_) return;
+  backend_.note_useful();
   stream_->send_data(bytes);
   backend_.wake();
 }

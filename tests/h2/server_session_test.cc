@@ -418,6 +418,8 @@ TEST(H2ServerRefuses, ConnectionsThatBreakTheProtocol) {
       {wire::frame(wire::kPriority, 0, 3, "\x80\0\0\3\x10"s), "GOAWAY 0 PROTOCOL_ERROR", ""},
       {wire::frame(wire::kPushPromise, 4, 1, "\0\0\0\2"s), "GOAWAY 0 PROTOCOL_ERROR", ""},
       {post(1) + padded, "GOAWAY 1 PROTOCOL_ERROR", "closed 1 PROTOCOL_ERROR"},
+      {wire::frame(wire::kHeaders, wire::kPadded | 4, 1, "\xff" + wire::section(get_request())),
+       "GOAWAY 0 PROTOCOL_ERROR", ""},
       {wire::frame(0xee, 0, 0, std::string(16'385, 'x')), "GOAWAY 0 FRAME_SIZE_ERROR", ""},
       {wire::frame(wire::kGoAway, 0, 1, "\0\0\0\0\0\0\0\0"s), "GOAWAY 0 PROTOCOL_ERROR", ""},
   };
@@ -514,6 +516,55 @@ TEST(H2Server, UnknownFramesAndSettingsAreIgnored) {
                           wire::frame(0xfb, 0, 0, "probe") + wire::settings({{0xabcd, 5}}) +
                           wire::frame(wire::kPriority, 0, 9, "\0\0\0\0\x10"s) + get(1)));
   EXPECT_THAT(server.events(), HasSubstr("request 1"));
+}
+
+// RFC 9113 §6.9.2 would have the connection end; nghttp2 ends the stream whose window it is.
+TEST(H2Server, SettingsThatOverflowAWindowEndItsStream) {
+  Endpoint server;
+  server.greet();
+  server.take(post(1) + wire::window_update(1, 0x7fff'ffff - 65'535) +
+              wire::settings({{wire::kInitialWindowSize, 65'536}}));
+  server.settle();
+  EXPECT_THAT(server.frames(), testing::Contains("RST_STREAM 1 FLOW_CONTROL_ERROR"));
+  EXPECT_THAT(server.events(), HasSubstr("closed 1 FLOW_CONTROL_ERROR"));
+}
+
+// RFC 9113 §4.1: the bit in front of the stream's number means nothing.
+TEST(H2Server, ReservedBitsAreIgnored) {
+  Endpoint server;
+  server.greet();
+  std::string request = get(1);
+  request[5] = static_cast<char>(request[5] | 0x80);
+  EXPECT_TRUE(server.take(request));
+  EXPECT_THAT(server.events(), HasSubstr("request 1"));
+}
+
+// RFC 9113 §4.2, §6.5.2; RFC 7541 §4.2.
+TEST(H2Server, KeepsToThePeersFrameAndTableSizes) {
+  Endpoint server;
+  server.greet({{wire::kMaxFrameSize, 20'000}, {wire::kHeaderTableSize, 0},
+                {wire::kInitialWindowSize, 1'000'000}});
+  server.take(wire::window_update(0, 1'000'000) + get(1) + get(3));
+  for (const std::int32_t id : {1, 3}) {
+    Stream& stream = *server.stream(id).stream;
+    stream.send_response(section_of({{":status", "200"}, {"x-long", std::string(300, 'x')}}), false);
+    stream.send_data(as_bytes(std::string(60'000, 'd')));
+    stream.send_end({});
+    server.settle();
+  }
+  wire::FrameReader reader;
+  reader.add(server.raw_frames());
+  std::vector<std::string> heads;
+  std::size_t body = 0;
+  while (const auto frame = reader.next()) {
+    EXPECT_LE(frame->payload.size(), 20'000u);
+    if (frame->type == wire::kHeaders) heads.push_back(frame->payload);
+    if (frame->type == wire::kData) body += frame->payload.size();
+  }
+  EXPECT_EQ(body, 120'000u);
+  ASSERT_EQ(heads.size(), 2u);
+  EXPECT_EQ(heads[0].front(), '\x20') << "the encoder says that its table has no room";
+  EXPECT_GT(heads[1].size(), 150u) << "and keeps nothing in it";
 }
 
 TEST(H2Server, PingIsAnswered) {

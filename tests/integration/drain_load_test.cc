@@ -4,9 +4,6 @@
 // gets nothing but probes until it is resumed. No client notices, and nothing is retried. 2,000
 // drains; 10,000 with SLUICE_SOAK=1; SLUICE_DRAINS says another number, SLUICE_DRAINS_SEED another
 // order.
-#include <poll.h>
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
@@ -20,6 +17,7 @@
 #include "tests/harness/h2_client.h"
 #include "tests/harness/pattern.h"
 #include "tests/harness/strict_h2_origin.h"
+#include "tests/integration/load_parts.h"
 #include "tests/integration/sluice_test.h"
 
 namespace sluice::integration {
@@ -32,11 +30,6 @@ using harness::StrictH2Origin;
 constexpr std::size_t kBackends = 8;
 constexpr std::size_t kFirstH2Backend = 4;  // this and the following speak HTTP/2 with us
 constexpr std::size_t kServers = 2;         // of each backend
-
-std::uint64_t number_from(const char* name, std::uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
 
 std::string backend_name(std::size_t backend) {
   return "b" + std::to_string(backend);
@@ -93,7 +86,6 @@ class DrainLoadTest : public SluiceTest {
   void h1_load(bool tls, std::uint32_t seed);
   void h2_load(std::uint32_t seed);
   void tunnel_load(std::uint32_t seed);
-  bool carry(HttpClient& tunnel, const std::string& message);
   // Drains, kills, starts and resumes random servers of that backend.
   void drain_often(std::size_t backend, std::uint64_t times, std::uint32_t seed);
   void drain_once(HttpClient& admin, std::size_t backend, std::size_t index, milliseconds watch);
@@ -213,34 +205,16 @@ void DrainLoadTest::h2_load(std::uint32_t seed) {
   }
 }
 
-bool DrainLoadTest::carry(HttpClient& tunnel, const std::string& message) {
-  tunnel.send(message);
-  std::string echoed(message.size(), '\0');
-  for (std::size_t got = 0; got < echoed.size();) {
-    pollfd readable{.fd = tunnel.fd(), .events = POLLIN, .revents = 0};
-    if (::poll(&readable, 1, 30'000) != 1) return false;
-    const ssize_t n = ::recv(tunnel.fd(), echoed.data() + got, echoed.size() - got, 0);
-    if (n <= 0) return false;
-    got += static_cast<std::size_t>(n);
-  }
-  return echoed == message;
-}
-
 // WebSockets that live for some messages: a drain waits for them.
 void DrainLoadTest::tunnel_load(std::uint32_t seed) {
   std::mt19937 random(seed);
   while (running_) {
-    auto client = HttpClient::connect(sluice_->endpoint("http"));
-    if (!client) return fail(client.error());
     const std::size_t backend = kFirstH2Backend + random() % (kBackends - kFirstH2Backend);
-    (*client)->send("GET /tunnel HTTP/1.1\r\nHost: " + host(backend) +
-                    "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-                    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-                    "Sec-WebSocket-Version: 13\r\n\r\n");
-    const Response opened = (*client)->read_response({.interim_too = true});
-    if (opened.status != 101) return fail("WebSocket: " + opened.summary());
+    auto tunnel = open_tunnel(sluice_->endpoint("http"), host(backend));
+    if (!tunnel) return fail(tunnel.error());
     for (std::uint32_t left = 1 + random() % 20; left > 0; --left) {
-      if (!carry(**client, pattern(1 + random() % 500))) return fail("a WebSocket was cut");
+      const std::string wrong = carry(**tunnel, pattern(1 + random() % 500));
+      if (!wrong.empty()) return fail(wrong);
       std::this_thread::sleep_for(milliseconds(1));
     }
     ++tunnels_;

@@ -15,7 +15,8 @@ using harness::H2Client;
 namespace h2 = harness::h2;
 using std::chrono::microseconds;
 
-constexpr milliseconds kAttackTime{600};
+constexpr milliseconds kAttackTime{400};
+constexpr milliseconds kQuietTime{200};  // before it, and after it
 // Below this a p99 says more of the machine than of the proxy.
 constexpr microseconds kFloor{kSanitized ? 150'000 : 3000};
 
@@ -146,7 +147,7 @@ TEST_P(FloodLoadTest, ANeighbourIsAnsweredAboutAsSoonAsEver) {
   start({.workers = 1, .listener = "protocols = [\"http/1.1\", \"h2\"]"});
   Neighbour neighbour(sluice_->endpoint("http"));
   int failed = 0;
-  const microseconds before = watch(neighbour, milliseconds(300), failed);
+  const microseconds before = watch(neighbour, kQuietTime, failed);
   std::atomic<bool> over = false;
   std::thread attacker([&] {
     while (!over) GetParam().once(*sluice_, over);
@@ -155,7 +156,7 @@ TEST_P(FloodLoadTest, ANeighbourIsAnsweredAboutAsSoonAsEver) {
   over = true;
   attacker.join();
   // A shared machine is not always quiet: the worse of both counts.
-  const microseconds quiet = std::max(before, watch(neighbour, milliseconds(300), failed));
+  const microseconds quiet = std::max(before, watch(neighbour, kQuietTime, failed));
   EXPECT_EQ(failed, 0);
   EXPECT_LE(beside, std::max(2 * quiet, kFloor)) << "quiet: " << quiet.count() << " us";
   RecordProperty("quiet_p99_us", std::to_string(quiet.count()));

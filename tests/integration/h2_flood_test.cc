@@ -192,10 +192,15 @@ TEST_F(H2FloodTest, HalfMadeHandshakesAndHoardedConnectionsEnd) {
   ASSERT_TRUE(raw);
   ASSERT_TRUE((*raw)->send(std::string("\x16\x03\x01\x02\x00\x01", 6)));
   EXPECT_NE((*raw)->wait_for_end(), Ending::open);
+  EXPECT_EQ(metric("sluice_timeouts_total{timeout=\"tls_handshake\"}"), 1);
   std::vector<std::unique_ptr<H2Client>> hoard;
-  for (int i = 0; i < 50; ++i) hoard.push_back(connect_h2());
-  for (auto& client : hoard) client->send("");
-  // Those beyond are closed at once, and all of them when nothing comes.
+  for (int i = 0; i < 80; ++i) {
+    hoard.push_back(connect_h2());
+    hoard.back()->send("");
+  }
+  // For those beyond the limit others give way, and all of them end when nothing comes.
+  EXPECT_GE(metric("sluice_client_connections_gave_way_total"), 1);
+  EXPECT_LE(metric("sluice_client_connections{listener=\"http\"}"), 50);
   EXPECT_TRUE(
       wait_until([&] { return metric("sluice_client_connections{listener=\"http\"}") == 0; }));
   EXPECT_EQ(connect_h2()->get("/").status, 200);

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <thread>
 
+#include "tests/harness/child.h"
 #include "tests/integration/sluice_test.h"
 
 namespace sluice::integration {
@@ -190,6 +191,20 @@ TEST_F(LoadTest, NothingFailsWhileEverythingHappensAtOnce) {
   shifts.join();
   drains.join();
   EXPECT_EQ(stop_load(), 0u) << last_output_;
+}
+
+TEST_F(LoadTest, H2loadWithAHundredStreamsOnAHundredConnectionsFailsNothing) {
+  start({.listener = "protocols = [\"http/1.1\", \"h2\"]"});
+  constexpr std::uint64_t kRequests = kSanitized ? 10'000 : 200'000;
+  const std::uint64_t before = blue_.counts().requests;
+  const harness::Ran ran =
+      harness::run({"h2load", "-n", std::to_string(kRequests), "-c", "100", "-m", "100", "-t", "1",
+                    "https://" + sluice_->endpoint("https").text() + "/bytes/1000"},
+                   Deadline(seconds(300)));
+  EXPECT_EQ(ran.code, 0) << ran.output;
+  EXPECT_THAT(ran.output, testing::HasSubstr(std::to_string(kRequests) +
+                                             " succeeded, 0 failed, 0 errored, 0 timeout"));
+  EXPECT_EQ(blue_.counts().requests, before + kRequests);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <sys/socket.h>
 
+#include "tests/harness/h2_client.h"
 #include "tests/harness/pattern.h"
 #include "tests/integration/sluice_test.h"
 
@@ -44,6 +45,29 @@ TEST_F(SignalsTest, G3ADrainLetsRunningExchangesFinish) {
   EXPECT_EQ(response.body_size, 200'000u) << to_text(response.outcome);
   EXPECT_TRUE(response.body_is_pattern);
   EXPECT_EQ(half->wait_for_end(), Ending::closed);
+  EXPECT_EQ(sluice_->wait_exit(), (ExitStatus{.code = 0, .signal = 0}));
+}
+
+// RFC 9113 §6.8: first a word of warning, then the last stream that is served.
+TEST_F(SignalsTest, G3AnHttp2ClientIsToldTwiceAndLosesNothing) {
+  constexpr std::uint32_t kNoLastYet = 0x7fff'ffff;
+  start({.listener = "protocols = [\"http/1.1\", \"h2\"]"});
+  auto connected = harness::H2Client::connect(sluice_->endpoint("http"));
+  ASSERT_TRUE(connected) << connected.error();
+  harness::H2Client& client = **connected;
+  const std::uint32_t held = client.begin({.target = "/hold"});
+  client.send("");
+  ASSERT_TRUE(blue_.wait_for_held(1));
+  sluice_->signal(SIGTERM);
+  ASSERT_TRUE(client.wait_until([&] { return client.go_away().has_value(); }));
+  EXPECT_EQ(client.go_away()->last_stream, kNoLastYet);
+  EXPECT_EQ(client.get("/late").status, 200) << "on its way before the client had heard";
+  ASSERT_TRUE(client.wait_until([&] { return client.go_away()->last_stream != kNoLastYet; }));
+  EXPECT_EQ(client.go_away()->code, 0u);
+  EXPECT_EQ(client.go_away()->last_stream, held + 2);
+  blue_.release();
+  EXPECT_EQ(client.finish(held).status, 200);
+  EXPECT_TRUE(client.wait_until([&] { return client.ending() != Ending::open; }));
   EXPECT_EQ(sluice_->wait_exit(), (ExitStatus{.code = 0, .signal = 0}));
 }
 

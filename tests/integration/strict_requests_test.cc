@@ -25,10 +25,15 @@ struct Refusal {
 
 class StrictRequestsTest : public SluiceTest {
  protected:
+  // What the server may see of a request that is refused: nothing, or where it is the body that is
+  // wrong, one that is cut.
+  enum class Seen { nothing, cut };
+
   // The answer, the connection's end, nothing whole at the server, and the next client is served.
-  void expect_refused(const Refusal& c) {
+  void expect_refused(const Refusal& c, Seen seen = Seen::nothing) {
     SCOPED_TRACE(c.name);
     const std::uint64_t before = blue_.counts().requests;
+    const std::uint64_t cut_before = blue_.counts().incomplete_requests;
     auto client = connect();
     client->send(c.bytes);
     const Response response = client->read_response();
@@ -38,6 +43,9 @@ class StrictRequestsTest : public SluiceTest {
     EXPECT_FALSE(response.fields.has("X-Backend"));
     EXPECT_NE(client->wait_for_end(), Ending::open);
     expect_next_is_served(before);
+    if (seen == Seen::nothing) {
+      EXPECT_EQ(blue_.counts().incomplete_requests, cut_before) << "a part of it reached the server";
+    }
   }
 
   void expect_next_is_served(std::uint64_t requests_before) {
@@ -45,9 +53,9 @@ class StrictRequestsTest : public SluiceTest {
     EXPECT_EQ(blue_.counts().requests, requests_before + 1) << "only the next one reached a server";
   }
 
-  void expect_all_refused(const std::vector<Refusal>& cases) {
+  void expect_all_refused(const std::vector<Refusal>& cases, Seen seen = Seen::nothing) {
     start({.workers = 1, .limits = "body_bytes = 1000"});
-    for (const Refusal& c : cases) expect_refused(c);
+    for (const Refusal& c : cases) expect_refused(c, seen);
   }
 };
 
@@ -205,14 +213,14 @@ TEST_F(StrictRequestsTest, ChunksInEverySpelling) {
   cases.push_back({"many extensions", extensions, 400});
   cases.push_back(
       {"more than allowed", kChunked + "3e9\r\n" + std::string(1001, 'x') + "\r\n0\r\n\r\n", 413});
-  expect_all_refused(cases);
+  expect_all_refused(cases, Seen::cut);
 }
 
 TEST_F(StrictRequestsTest, TinyChunksWithoutEnd) {
   start({.workers = 1});
   std::string bytes = kChunked;
   for (int count = 0; count < 9000; ++count) bytes += "1\r\nx\r\n";
-  expect_refused({"tiny chunks", bytes, 400});
+  expect_refused({"tiny chunks", bytes, 400}, Seen::cut);
 }
 
 TEST_F(StrictRequestsTest, TrailersThatBelongInAHead) {
@@ -255,7 +263,7 @@ TEST_F(StrictRequestsTest, TrailersThatBelongInAHead) {
                        }() +
                        "\r\n",
                    431});
-  expect_all_refused(cases);
+  expect_all_refused(cases, Seen::cut);
 }
 
 TEST_F(StrictRequestsTest, BytesThatDoNotBelong) {

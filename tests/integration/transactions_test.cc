@@ -1,9 +1,14 @@
 // Shifts as transactions, over real sockets: several routes at once, rollback, leases, dry runs,
 // idempotency keys, the guard, servers at run time, reload by call.
 #include <signal.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <filesystem>
 #include <thread>
+#include <utility>
 
 #include "tests/integration/sluice_test.h"
 
@@ -154,6 +159,25 @@ TEST_F(TransactionsTest, ACallIsMadeOnceHoweverOftenItIsSent) {
   EXPECT_EQ(with_key("deploy-17", "blue=1&green=1").field("Idempotent-Replayed"), "true");
 }
 
+TEST_F(TransactionsTest, ARepeatedCallIsNotStale) {
+  start();
+  const auto once = [&](std::string_view method, const std::string& target, std::string_view form,
+                        const std::string& etag) {
+    Fields fields;
+    fields.add("If-Match", etag);
+    fields.add("Idempotency-Key", "once-" + target);
+    return admin(method, target, form, fields);
+  };
+  for (int i = 0; i < 2; ++i) {
+    const Response shifted = once("PUT", "/weights/app", "blue=1&green=1", "\"1\"");
+    EXPECT_EQ(shifted.status, 200) << shifted.body;
+    EXPECT_EQ(shifted.field("Idempotent-Replayed"), i == 0 ? "" : "true");
+    const Response weighed = once("PATCH", "/servers/blue/one", "weight=2", "\"0\"");
+    EXPECT_EQ(weighed.status, 200) << weighed.body;
+    EXPECT_EQ(weighed.field("Idempotent-Replayed"), i == 0 ? "" : "true");
+  }
+}
+
 TEST_F(TransactionsTest, ADrainIsMadeOnceHoweverOftenItIsSent) {
   start(two_servers());
   Fields key;
@@ -182,6 +206,21 @@ TEST_F(TransactionsTest, TheSameWriteWithoutALeaseMakesItStay) {
   EXPECT_EQ(parse_json(kept)["changed"], true) << kept.body;
   EXPECT_TRUE(admin_json("/leases")["leases"].empty());
   EXPECT_EQ(parse_json(admin("PUT", "/weights/app", "blue=1&green=1"))["changed"], false);
+}
+
+TEST_F(TransactionsTest, TheHistorySaysWhoHadTheFileReadAgain) {
+  start();
+  const std::string file = directory_->file("sluice.toml");
+  std::string text = harness::read_file(file);
+  text.replace(text.find("green = 0"), 9, "green = 1");
+  harness::write_file(file, text, 0600);
+  ASSERT_EQ(admin("POST", "/reload", "author=ci&reason=release").status, 200);
+  const json last = admin_json("/history?limit=1")["revisions"][0];
+  EXPECT_EQ(last["kind"], "reload");
+  EXPECT_EQ(last["identity"], "uid:" + std::to_string(::geteuid()));
+  EXPECT_EQ(last["author"], "ci");
+  ASSERT_TRUE(reload({.split = "{ blue = 1, green = 2 }"}));
+  EXPECT_EQ(admin_json("/history?limit=1")["revisions"][0]["identity"], "file");
 }
 
 TEST_F(TransactionsTest, ServersHaveAnEtagThatCounts) {
@@ -216,6 +255,51 @@ TEST_F(TransactionsTest, AServerIsNamedByThePathOfItsUnixSocket) {
   EXPECT_EQ(admin("PATCH", path, "weight=2").status, 200);
   EXPECT_EQ(admin("DELETE", path).status, 200);
   EXPECT_EQ(code(admin("GET", path)), "404 unknown_server");
+}
+
+// One thread of the process stands still, as a debugger would have it.
+class StoppedThread {
+ public:
+  StoppedThread(pid_t pid, const std::string& name) {
+    for (const auto& task :
+         std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/task")) {
+      if (harness::read_file(task.path() / "comm") != name + "\n") continue;
+      tid_ = std::stoi(task.path().filename());
+    }
+    stopped_ = tid_ != 0 && ::ptrace(PTRACE_SEIZE, tid_, nullptr, nullptr) == 0 &&
+               ::ptrace(PTRACE_INTERRUPT, tid_, nullptr, nullptr) == 0 &&
+               ::waitpid(tid_, nullptr, __WALL) == tid_;
+  }
+  ~StoppedThread() { go_on(); }
+  bool stopped() const { return stopped_; }
+  void go_on() {
+    if (std::exchange(stopped_, false)) ::ptrace(PTRACE_DETACH, tid_, nullptr, nullptr);
+  }
+
+ private:
+  pid_t tid_ = 0;
+  bool stopped_ = false;
+};
+
+TEST_F(TransactionsTest, G1AWorkerThatIsLateIsNamedAndTheRevisionIsDurable) {
+  start({.workers = 2, .runtime = "adopt_timeout = \"200ms\""});
+  StoppedThread late(sluice_->pid(), "worker-1");
+  if (!late.stopped()) GTEST_SKIP() << "a thread can't be stopped here";
+  const Response shifted = admin("PUT", "/weights/app", "blue=1&green=3");
+  EXPECT_EQ(code(shifted), "504 not_adopted") << shifted.body;
+  EXPECT_EQ(parse_json(shifted)["revision"], 2);
+  EXPECT_EQ(parse_json(shifted)["workers"], json::parse("[1]"));
+  json route = admin_json("/weights/app");
+  EXPECT_EQ(route["in_force"]["everywhere"], false);
+  EXPECT_EQ(route["in_force"]["by_worker"].size(), 2u) << route.dump();
+  EXPECT_THAT(admin_json("/")["alarms"].dump(), HasSubstr("workers_behind"));
+  EXPECT_EQ(admin_json("/revisions/2")["kind"], "shift");
+  late.go_on();
+  EXPECT_TRUE(
+      wait_until([&] { return admin_json("/weights/app")["in_force"]["everywhere"] == true; }));
+  EXPECT_TRUE(wait_until([&] { return admin_json("/")["alarms"].dump() == "[]"; }));
+  kill_and_restart();
+  EXPECT_EQ(weights(), R"({"blue":1,"green":3})");
 }
 
 // A disk that takes no more, as the process sees it: a write that fails, or only half succeeds.

@@ -120,6 +120,27 @@ TEST_F(BookTest, ARollbackNeverGoesForthToWhatALapseTookBack) {
   EXPECT_EQ(back().error().kind, Kind::nothing_before);
 }
 
+TEST_F(BookTest, NorToAStepOfAChainOfLeasesThatHappensToBeTheSame) {
+  shift("70", "30");
+  lease("50", "50");
+  lease("70", "30");
+  lease("0", "100");
+  add(book.state.plan_lease(RevisionKind::lapse_lease, book.state.lease_of("app"), {}, {}, kNow));
+  EXPECT_EQ(weights(), "70/30");
+  add(back());
+  EXPECT_EQ(weights(), "90/10") << "not what only a lease had set";
+}
+
+TEST_F(BookTest, AConfirmedLeaseIsAStepLikeAnyOther) {
+  const RevisionNumber kept = lease("50", "50");
+  add(book.state.plan_lease(RevisionKind::confirm_lease, kept, {}, {}, kNow));
+  lease("0", "100");
+  add(book.state.plan_lease(RevisionKind::lapse_lease, book.state.lease_of("app"), {}, {}, kNow));
+  EXPECT_EQ(weights(), "50/50");
+  add(back());
+  EXPECT_EQ(weights(), "90/10");
+}
+
 TEST_F(BookTest, ARollbackToANumberIsWhatWasInForceThen) {
   shift("50", "50");                                                   // 2
   add(book.state.plan_drain(config, {"blue", "b1"}, true, {}, kNow));  // 3

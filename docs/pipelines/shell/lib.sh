@@ -31,7 +31,8 @@ sluice() {
   [ -z "${SLUICE_CA_FILE:-}" ] || set -- --cacert "$SLUICE_CA_FILE" "$@"
   sluice_token=${SLUICE_TOKEN:-}
   [ -z "${SLUICE_TOKEN_FILE:-}" ] || sluice_token=$(head -n 1 "$SLUICE_TOKEN_FILE")
-  # Once more where nobody answered (a restart), never after an answer: a wait that lapsed has lapsed.
+  # Up to three times more where the connection failed (a restart), never after a whole answer: a
+  # wait that lapsed has lapsed.
   for sluice_pause in 1 2 4 0; do
     # A command line can be read by others: the token goes through a pipe.
     sluice_status=0
