@@ -251,7 +251,8 @@ TEST_P(PairsTest, WhatNobodyTakesIsNotHeld) {
   if (sender.is_h2()) {
     sender.h2().put(sender.stream(), body, true);
     sender.h2().wait_until([&] { return sender.h2().window(sender.stream()) <= 0; });
-    EXPECT_LT(sender.h2().bytes_sent(), 4u << 20);
+    // What the kernel's buffers between us and the server take, at their largest, and little more.
+    EXPECT_LT(sender.h2().bytes_sent(), 12u << 20);
   } else {
     auto impatient = harness::HttpClient::connect(
         sluice_->endpoint(pair_.tls ? "https" : "http"),
