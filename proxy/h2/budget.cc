@@ -121,7 +121,7 @@ void Budget::on_request_answered() {
   earn(resets_, 1);
   earn(control_, kControlPerRequest);
   earn(empty_data_, kEmptyDataPerRequest);
-  earn(window_updates_, kWindowUpdatesPerRequest);
+  bank_window_updates(kWindowUpdatesPerRequest);
   earn(useless_frames_, kFramesPerRequest);
   earn(useless_bytes_, kBytesPerRequest);
 }
@@ -135,11 +135,15 @@ void Budget::on_data_taken(std::size_t bytes) {
 void Budget::on_data_sent(std::size_t bytes) {
   const double updates = kWindowUpdatesPerData + static_cast<double>(bytes / kBytesPerWindowUpdate);
   earn(control_, 1);
-  // They come after the data that they are for, and often many at once: that much is to the good.
-  window_updates_.spent = std::max(-static_cast<double>(limits_.window_updates),
-                                   window_updates_.spent - updates);
+  bank_window_updates(updates);
   earn(useless_frames_, updates + 1);
   earn(useless_bytes_, (updates + 1) * kBytesPerAnsweringFrame);
+}
+
+// They come after the data that they are for, and often many at once: so much is to the good.
+void Budget::bank_window_updates(double updates) {
+  window_updates_.spent = std::max(-static_cast<double>(limits_.window_updates),
+                                   window_updates_.spent - updates);
 }
 
 }  // namespace sluice::h2

@@ -80,6 +80,7 @@ class Budget {
     TimePoint since{};
   };
   void forgive(Account& account, std::uint32_t per_second, TimePoint now);
+  void bank_window_updates(double updates);
   Exhausted spend(Account& account, double amount, std::uint64_t limit, Exhausted what);
   static void earn(Account& account, double amount);
 

@@ -149,5 +149,15 @@ TEST(Budget, IdleConnectionMayPingForDays) {
   EXPECT_EQ(budget.exhausted(), Exhausted::none);
 }
 
+// What is to the good after much data stays so when a request is answered.
+TEST(Budget, AnAnswerTakesNothingAway) {
+  Budget budget{BudgetLimits{}};
+  for (int i = 0; i < 1000; ++i) budget.on_data_sent(100);
+  budget.on_request_answered();
+  for (int i = 0; i < 3900; ++i) {
+    ASSERT_EQ(budget.on_frame(FrameKind::window_update, 13, false, TimePoint{}), Exhausted::none) << i;
+  }
+}
+
 }  // namespace
 }  // namespace sluice::h2
