@@ -282,7 +282,7 @@ class StoppedThread {
 };
 
 TEST_F(TransactionsTest, G1AWorkerThatIsLateIsNamedAndTheRevisionIsDurable) {
-  start({.workers = 2, .runtime = "adopt_timeout = \"200ms\""});
+  start({.workers = 2, .runtime = "adopt_timeout = \"1s\""});
   StoppedThread late(sluice_->pid(), "worker-1");
   if (!late.stopped()) GTEST_SKIP() << "a thread can't be stopped here";
   const Response shifted = admin("PUT", "/weights/app", "blue=1&green=3");
