@@ -77,6 +77,25 @@ std::optional<std::vector<std::string>> match(std::string_view pattern,
   return names;
 }
 
+struct Found {
+  std::size_t endpoint;
+  std::vector<std::string> names;
+};
+
+// Of several patterns that fit, the most detailed.
+std::optional<Found> find_endpoint(const std::vector<std::string>& segments) {
+  std::optional<Found> best;
+  std::ptrdiff_t most = 0;
+  for (std::size_t i = 0; i < endpoints().size(); ++i) {
+    auto names = match(endpoints()[i].pattern, segments);
+    const auto pieces = std::ranges::count(endpoints()[i].pattern, '/');
+    if (!names || (best && pieces <= most)) continue;
+    most = pieces;
+    best = Found{i, std::move(*names)};
+  }
+  return best;
+}
+
 Reply unknown_path(std::string_view path, const std::vector<std::string>& segments) {
   constexpr std::array<std::string_view, 17> kFirst = {
       "weights", "switch",    "shifts", "states",   "maintenance", "rollback",
@@ -145,29 +164,6 @@ const ServerView* View::server(const routing::ServerKey& key) const {
   const auto found = std::ranges::find(servers, key, &ServerView::key);
   return found == servers.end() ? nullptr : &*found;
 }
-
-namespace {
-
-struct Found {
-  std::size_t endpoint;
-  std::vector<std::string> names;
-};
-
-// Of several patterns that fit, the most detailed.
-std::optional<Found> find_endpoint(const std::vector<std::string>& segments) {
-  std::optional<Found> best;
-  std::ptrdiff_t most = 0;
-  for (std::size_t i = 0; i < endpoints().size(); ++i) {
-    auto names = match(endpoints()[i].pattern, segments);
-    const auto pieces = std::ranges::count(endpoints()[i].pattern, '/');
-    if (!names || (best && pieces <= most)) continue;
-    most = pieces;
-    best = Found{i, std::move(*names)};
-  }
-  return best;
-}
-
-}  // namespace
 
 Handled handle(const Request& request, const View& view) {
   if (auto refusal = refuse_access(request, view)) return std::move(*refusal);

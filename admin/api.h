@@ -15,9 +15,9 @@
 #include <variant>
 #include <vector>
 
-#include "admin/identity.h"
 #include "admin/event.h"
 #include "admin/event_log.h"
+#include "admin/identity.h"
 #include "admin/view.h"
 #include "conf/tokens.h"
 #include "proxy/base/clock.h"
@@ -112,7 +112,7 @@ struct AddServer {
 struct RemoveServer {
   routing::ServerKey server;  // exists
   IfMatch if_match = {};
-  bool force = false;         // even if something may be running on it
+  bool force = false;  // even if something may be running on it
 };
 struct WeighServer {
   routing::ServerKey server;  // exists

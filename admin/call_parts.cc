@@ -89,9 +89,13 @@ std::expected<routing::RevisionNumber, Reply> parse_number(std::string_view what
                                              what, routing::in_quotes(text))));
 }
 
-bool is_repeated(const Call& call) {
+std::expected<IfMatch, Reply> match_revision(const Call& call, routing::RevisionNumber current,
+                                             std::string_view what) {
   const auto& key = call.request.idempotency_key;
-  return key && call.view.state.known_key(key_text(call.request.identity.name, *key)) != nullptr;
+  const bool made_before =
+      key && call.view.state.known_key(key_text(call.request.identity.name, *key)) != nullptr;
+  if (made_before) return IfMatch();
+  return check_if_match(call.request, current, what);
 }
 
 std::optional<Reply> refuse_if_match(const Call& call, std::string_view why) {

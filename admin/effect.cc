@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <optional>
 
 #include "admin/parts.h"
 
@@ -41,11 +42,11 @@ bool is_off(const routing::Split& split, std::string_view backend) {
 }
 
 // The part of a sticky route's keys that other servers would serve: those that change hands, and
-// those whose backend is turned off or on again. 0 where there are no keys.
-double moved_keys(const routing::RouteChange& change) {
+// those whose backend is turned off or on again. nullopt: it is not sticky.
+std::optional<double> moved_keys(const routing::RouteChange& change) {
   const routing::Partition& before = change.before.partition;
   const routing::Partition& after = change.after.partition;
-  if (before.empty() || after.empty()) return 0;
+  if (before.empty() || after.empty()) return {};
   std::uint64_t points = after.moved_from(before);
   for (const std::string& backend : before.backends()) {
     if (is_off(change.before.split, backend) == is_off(change.after.split, backend)) continue;
@@ -62,12 +63,11 @@ class Builder {
     const auto before = parts(change.before);
     const auto after = parts(change.after);
     const double rate = requests_per_second(view_, change.route);
-    double moved = moved_keys(change);
-    const bool by_keys = !change.before.partition.empty() && !change.after.partition.empty();
+    double moved = 0;  // by weight
     for (const auto& [backend, part] : after) {
       const auto known = before.find(backend);
       const double was = known == before.end() ? 0 : known->second;
-      if (!by_keys) moved += std::max(0.0, part - was);
+      moved += std::max(0.0, part - was);
       Effect::Backend& entry = entry_of(backend);
       entry.requests_per_second_now += was * rate;
       entry.requests_per_second_then += part * rate;
@@ -76,7 +76,7 @@ class Builder {
                          backend, change.route, 100 * part));
       }
     }
-    effect_.routes.push_back({change.route, moved});
+    effect_.routes.push_back({change.route, moved_keys(change).value_or(moved)});
     if (change.after.maintenance) {
       warn(fmt::format("{} answers 503 to every request: it is in maintenance", change.route));
     }
@@ -104,9 +104,10 @@ class Builder {
       const auto shares = parts(route.setting);
       const auto share = shares.find(backend);
       if (share == shares.end() || share->second == 0) continue;
-      warn(fmt::format("{} would have no server that takes requests, and {} sends it {:.4g} % of "
-                       "its requests",
-                       backend, name, 100 * share->second));
+      warn(
+          fmt::format("{} would have no server that takes requests, and {} sends it {:.4g} % of "
+                      "its requests",
+                      backend, name, 100 * share->second));
     }
   }
 
@@ -131,10 +132,10 @@ class Builder {
       return change.server == server && change.after && !change.before;
     });
     return drained || std::ranges::any_of(revision_.members, [&](const auto& change) {
-      const routing::Membership& after = change.after;
-      const bool gone = !after.added && (after.removed || change.before.added);
-      return change.server == server && (gone || (after.weight && after.weight->is_zero()));
-    });
+             const routing::Membership& after = change.after;
+             const bool gone = !after.added && (after.removed || change.before.added);
+             return change.server == server && (gone || (after.weight && after.weight->is_zero()));
+           });
   }
 
   void warn(std::string sentence) { effect_.warnings.push_back(std::move(sentence)); }

@@ -244,11 +244,12 @@ std::string own_right(const DescribedWish& asked, const routing::Choice& own,
     return fmt::format("the request is bound by {}, and its key is in this backend's part",
                        conf::to_string(*asked.bound_by));
   }
-  return fmt::format("{}of the route's {} backend{} it has weight {}, and the next ticket ({}) is "
-                     "its own",
-                     asked.cookie_refused ? "the request's cookie is not good; " : "",
-                     route.split.size(), route.split.size() == 1 ? "" : "s",
-                     route.split[own.share].weight.to_string(), route.runtime->tickets_taken());
+  return fmt::format(
+      "{}of the route's {} backend{} it has weight {}, and the next ticket ({}) is "
+      "its own",
+      asked.cookie_refused ? "the request's cookie is not good; " : "", route.split.size(),
+      route.split.size() == 1 ? "" : "s", route.split[own.share].weight.to_string(),
+      route.runtime->tickets_taken());
 }
 
 std::string why_backend(const DescribedWish& asked, const routing::Forecast& told,
@@ -256,13 +257,12 @@ std::string why_backend(const DescribedWish& asked, const routing::Forecast& tol
   std::string own = own_right(asked, told.own, route);
   if (told.choice.by == told.own.by) return own;
   const conf::WeightedBackend& share = route.split[told.own.share];
-  const std::string_view stranded = share.state == conf::ShareState::off
-                                        ? "is off"
-                                        : "has no server that takes new work";
-  return fmt::format("{} {}, and this one {}; of {}: {}", share.backend, stranded,
-                     told.choice.by == routing::ChosenBy::fallback ? "is the fallback"
-                                                                   : "stands in for it",
-                     share.backend, own);
+  const std::string_view stranded =
+      share.state == conf::ShareState::off ? "is off" : "has no server that takes new work";
+  return fmt::format(
+      "{} {}, and this one {}; of {}: {}", share.backend, stranded,
+      told.choice.by == routing::ChosenBy::fallback ? "is the fallback" : "stands in for it",
+      share.backend, own);
 }
 
 std::vector<BackendVerdict> judge_shares(const View& view, const routing::SnapshotRoute& route) {
@@ -320,7 +320,8 @@ void write_request(JsonWriter& json, const Asked& asked) {
   if (!asked.request.cookie.empty()) json.key("cookie").value(asked.request.cookie);
   if (!asked.request.headers.empty()) {
     json.key("headers").begin_array();
-    for (const auto& [name, value] : asked.request.headers) json.value(fmt::format("{}: {}", name, value));
+    for (const auto& [name, value] : asked.request.headers)
+      json.value(fmt::format("{}: {}", name, value));
     json.end_array();
   }
   json.end_object();
@@ -406,8 +407,7 @@ Reply in_json(const Asked& asked, const View& view, const RouteVerdicts& verdict
   return json_reply(json);
 }
 
-Reply in_text(const View& view, const RouteVerdicts& verdicts,
-              const std::optional<Fate>& fate) {
+Reply in_text(const View& view, const RouteVerdicts& verdicts, const std::optional<Fate>& fate) {
   Table routes({"ROUTE", "HOST", "PATH", "RESULT", "BECAUSE"});
   for (const RouteVerdict& verdict : verdicts.listed) {
     routes.add({view.snapshot->routes[verdict.route].name,

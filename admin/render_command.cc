@@ -159,8 +159,8 @@ Reply render_drain(const View& view, const Command& command, bool changed) {
   const std::string now = fmt::format("{}: {}", drain.server.to_string(), drain_state(*server));
   Reply reply;
   if (command.format == Format::text) {
-    reply = text_reply(fmt::format("{}, revision {}{}\n", now, server->revision,
-                                   changed ? "" : ", unchanged"));
+    reply = text_reply(
+        fmt::format("{}, revision {}{}\n", now, server->revision, changed ? "" : ", unchanged"));
   } else {
     JsonWriter json;
     json.begin_object();

@@ -9,8 +9,7 @@ namespace sluice::admin {
 namespace {
 
 std::expected<IfMatch, Reply> match_server(const Call& call, const routing::ServerKey& server) {
-  if (is_repeated(call)) return IfMatch();
-  return check_if_match(call.request, call.view.state.server_revision(server),
+  return match_revision(call, call.view.state.server_revision(server),
                         "Server " + server.to_string());
 }
 

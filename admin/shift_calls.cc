@@ -37,13 +37,9 @@ std::expected<Begun, Reply> begin(const Call& call, const Accepted& accepted) {
   if (!command) return std::unexpected(std::move(command.error()));
   auto change = begin_change(*parameters);
   if (!change) return std::unexpected(std::move(change.error()));
-  IfMatch if_match;
-  if (!is_repeated(call)) {
-    auto checked = check_if_match(call.request, route->revision, "Route " + call.names[0]);
-    if (!checked) return std::unexpected(std::move(checked.error()));
-    if_match = *checked;
-  }
-  return Begun{std::move(*command), std::move(*change), if_match, std::move(*parameters)};
+  auto if_match = match_revision(call, route->revision, "Route " + call.names[0]);
+  if (!if_match) return std::unexpected(std::move(if_match.error()));
+  return Begun{std::move(*command), std::move(*change), *if_match, std::move(*parameters)};
 }
 
 Answer answer_shift(const Call& call) {
@@ -143,7 +139,8 @@ Answer answer_about_lease(const Call& call, RevisionKind kind) {
   if (!parameters) return std::move(parameters.error());
   auto command = begin_command(call, *parameters);
   if (!command) return std::move(command.error());
-  if (auto refused = refuse_if_match(call, "If-Match is of no use here: the path has the revision."))
+  if (auto refused =
+          refuse_if_match(call, "If-Match is of no use here: the path has the revision."))
     return std::move(*refused);
   LeaseAction action{.kind = kind, .lease = *number, .ttl = {}};
   if (const auto text = parameters->find("ttl")) {

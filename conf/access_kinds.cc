@@ -23,7 +23,7 @@ Kind<std::string> name_or_star() {
   Kind<std::string> kind;
   kind.type = "name or \"*\"";
   kind.schema = Json{{"type", "string"},
-                 {"pattern", fmt::format("^([a-z0-9._-]{{1,{}}}|[*])$", kNameBytesMax)}};
+                     {"pattern", fmt::format("^([a-z0-9._-]{{1,{}}}|[*])$", kNameBytesMax)}};
   kind.to_toml = [](const std::string& name) { return in_quotes(name); };
   kind.read = [](Reader& reader, const Value& value,
                  const std::string& path) -> std::optional<std::string> {
@@ -122,10 +122,10 @@ Kind<std::vector<NamedGrant>> grants_by(std::string type, std::string key_patter
                                         WhyNoName why_no_name) {
   Kind<std::vector<NamedGrant>> kind;
   kind.schema = Json{{"type", "object"},
-                 {"minProperties", 1},
-                 {"maxProperties", kGrantsMax},
-                 {"propertyNames", {{"pattern", std::move(key_pattern)}}},
-                 {"additionalProperties", grant().schema.json()}};
+                     {"minProperties", 1},
+                     {"maxProperties", kGrantsMax},
+                     {"propertyNames", {{"pattern", std::move(key_pattern)}}},
+                     {"additionalProperties", grant().schema.json()}};
   kind.to_toml = {};
   kind.read = [type, why_no_name](
                   Reader& reader, const Value& value,
@@ -190,16 +190,17 @@ Kind<Grant> grant() {
                    {"maxItems", kGrantNamesMax},
                    {"uniqueItems", true}};
   const Json role = word_for<Role>(kRoles).schema.json();
-  return {.type = "role",
-          .schema = Json{{"anyOf",
-                      Json::array(
-                          {role, Json{{"type", "object"},
-                                      {"properties",
-                                       {{"role", role}, {"routes", names}, {"backends", names}}},
-                                      {"required", Json::array({"role"})},
-                                      {"additionalProperties", false}}})}},
-          .read = read_grant,
-          .to_toml = write_grant};
+  return {
+      .type = "role",
+      .schema =
+          Json{{"anyOf",
+                Json::array({role, Json{{"type", "object"},
+                                        {"properties",
+                                         {{"role", role}, {"routes", names}, {"backends", names}}},
+                                        {"required", Json::array({"role"})},
+                                        {"additionalProperties", false}}})}},
+      .read = read_grant,
+      .to_toml = write_grant};
 }
 
 Kind<std::vector<NamedGrant>> user_grants() {
@@ -216,7 +217,7 @@ Kind<Container> container() {
   Kind<Container> kind;
   kind.type = "\"auto\" or boolean";
   kind.schema = Json{{"anyOf", Json::array({Json{{"type", "string"}, {"enum", {"auto"}}},
-                                        Json{{"type", "boolean"}}})}};
+                                            Json{{"type", "boolean"}}})}};
   kind.to_toml = [](const Container& value) {
     return std::string(value == Container::automatic ? "\"auto\""
                        : value == Container::yes     ? "true"

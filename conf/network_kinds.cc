@@ -399,7 +399,7 @@ Kind<std::string> host_name(bool wildcards) {
   kind.type = wildcards ? "host or wildcard" : "host";
   kind.schema = Json{{"type", "string"}, {"minLength", 1}, {"maxLength", kHostBytesMax + 2}};
   kind.schema.json()["pattern"] = wildcards ? R"(^([*][.])?[A-Za-z0-9._-]+$|^\[[0-9a-fA-F:.]+\]$)"
-                                     : R"(^[A-Za-z0-9._-]+$|^\[[0-9a-fA-F:.]+\]$)";
+                                            : R"(^[A-Za-z0-9._-]+$|^\[[0-9a-fA-F:.]+\]$)";
   kind.to_toml = [](const std::string& host) { return in_quotes(host); };
   kind.read = [wildcards](Reader& reader, const Value& value, const std::string& path) {
     return read_host(reader, value, path, wildcards);
@@ -414,8 +414,8 @@ Kind<std::vector<std::string>> host_name_list(bool wildcards) {
 Kind<std::string> certificate_name() {
   return {.type = "DNS name or IP address",
           .schema = Json{{"type", "string"},
-                     {"maxLength", kHostBytesMax},
-                     {"pattern", R"(^[A-Za-z0-9._-]+$|^[0-9a-fA-F:.]+$)"}},
+                         {"maxLength", kHostBytesMax},
+                         {"pattern", R"(^[A-Za-z0-9._-]+$|^[0-9a-fA-F:.]+$)"}},
           .read = read_certificate_name,
           .to_toml = [](const std::string& name) { return in_quotes(name); }};
 }

@@ -13,7 +13,7 @@ using Json = nlohmann::ordered_json;
 
 class SchemaPart {
  public:
-  SchemaPart();  // of anything
+  SchemaPart();           // of anything
   SchemaPart(Json json);  // NOLINT(google-explicit-constructor): it is one
   SchemaPart(const SchemaPart& other);
   SchemaPart(SchemaPart&& other) noexcept;

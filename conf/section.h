@@ -100,16 +100,14 @@ class Section {
   // A key without default: T is as it was when the key is missing.
   template <typename V, typename Set>
   Section& optional(std::string name, Kind<V> kind, Set set, std::string meaning) {
-    KeyInfo info =
-        value_info(std::move(name), kind.type, kind.schema, {}, std::move(meaning));
+    KeyInfo info = value_info(std::move(name), kind.type, kind.schema, {}, std::move(meaning));
     return add(std::move(info), std::move(kind), std::move(set));
   }
 
   // A key that must be there.
   template <typename V, typename Set>
   Section& required(std::string name, Kind<V> kind, Set set, std::string meaning) {
-    KeyInfo info =
-        value_info(std::move(name), kind.type, kind.schema, {}, std::move(meaning));
+    KeyInfo info = value_info(std::move(name), kind.type, kind.schema, {}, std::move(meaning));
     info.required = true;
     return add(std::move(info), std::move(kind), std::move(set));
   }

@@ -102,8 +102,8 @@ std::optional<StickyWay> read_sticky(Reader& reader, const Value& value, const s
 Kind<std::string> token(std::string type) {
   Kind<std::string> kind;
   kind.schema = Json{{"type", "string"},
-                 {"pattern", "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"},
-                 {"maxLength", kNameBytesMax * 2}};
+                     {"pattern", "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"},
+                     {"maxLength", kNameBytesMax * 2}};
   kind.to_toml = [](const std::string& text) { return in_quotes(text); };
   kind.read = [type](Reader& reader, const Value& value,
                      const std::string& path) -> std::optional<std::string> {
@@ -153,7 +153,7 @@ Kind<States> share_states() {
 Kind<std::vector<StickyWay>> sticky_by() {
   Kind<StickyWay> item;
   item.schema = Json{{"type", "string"},
-                 {"pattern", "^(cookie|(client|header:[^+ ]+)([+](client|header:[^+ ]+))*)$"}};
+                     {"pattern", "^(cookie|(client|header:[^+ ]+)([+](client|header:[^+ ]+))*)$"}};
   item.to_toml = [](const StickyWay& by) { return in_quotes(to_string(by)); };
   item.read = read_sticky;
   Kind<std::vector<StickyWay>> list = list_of<StickyWay>("list of keys", std::move(item));
@@ -182,7 +182,8 @@ Kind<std::string> cookie_name() {
 
 Kind<std::string> backend_name() {
   Kind<std::string> kind = token("backend");
-  kind.schema = Json{{"type", "string"}, {"pattern", "^[a-z0-9._-]+$"}, {"maxLength", kNameBytesMax}};
+  kind.schema =
+      Json{{"type", "string"}, {"pattern", "^[a-z0-9._-]+$"}, {"maxLength", kNameBytesMax}};
   return kind;
 }
 

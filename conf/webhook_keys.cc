@@ -67,8 +67,8 @@ std::expected<WebhookUrl, std::string> parse_url(std::string_view text) {
 Kind<WebhookUrl> webhook_url() {
   Kind<WebhookUrl> kind;
   kind.type = "URL";
-  kind.schema = Json{
-      {"type", "string"}, {"pattern", "^https?://[^ #]+$"}, {"maxLength", kTextBytesMax}};
+  kind.schema =
+      Json{{"type", "string"}, {"pattern", "^https?://[^ #]+$"}, {"maxLength", kTextBytesMax}};
   kind.read = [](Reader& reader, const Value& value,
                  const std::string& path) -> std::optional<WebhookUrl> {
     if (value.type != Value::Type::string) {
@@ -128,8 +128,8 @@ Kind<Headers> headers() {
   Kind<Headers> kind;
   kind.type = "table name = value";
   kind.schema = Json{{"type", "object"},
-                 {"maxProperties", kWebhookHeadersMax},
-                 {"additionalProperties", {{"type", "string"}, {"maxLength", kTextBytesMax}}}};
+                     {"maxProperties", kWebhookHeadersMax},
+                     {"additionalProperties", {{"type", "string"}, {"maxLength", kTextBytesMax}}}};
   kind.read = [](Reader& reader, const Value& value,
                  const std::string& path) -> std::optional<Headers> {
     if (value.type != Value::Type::table) {

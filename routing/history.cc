@@ -60,10 +60,7 @@ std::expected<History::Target, PlanError> History::rollback_target(
 
 bool History::concerns(const Revision& revision, std::string_view route) const {
   if (change_of(revision, route) != nullptr) return true;
-  const bool of_a_lease = revision.kind == RevisionKind::renew_lease ||
-                          revision.kind == RevisionKind::confirm_lease ||
-                          revision.kind == RevisionKind::lapse_lease;
-  const Revision* shift = of_a_lease ? find(revision.of) : nullptr;
+  const Revision* shift = is_about_lease(revision) ? find(revision.of) : nullptr;
   return shift != nullptr && change_of(*shift, route) != nullptr;
 }
 
@@ -86,17 +83,15 @@ const Revision* History::stand_of(const Revision& revision, std::string_view rou
 const Revision* History::leased_below(const Revision& upper, std::string_view route) const {
   for (auto it = revisions_.rbegin(); it != revisions_.rend(); ++it) {
     if (it->number >= upper.number) continue;
-    const RouteChange* change = change_of(*it, route);
     // A reload that only takes the file's text over leaves leases alone.
-    if (change != nullptr && (it->kind != RevisionKind::reload || moved(*it, route) != nullptr)) {
-      if (!it->lease) return nullptr;
-      const bool ended = std::ranges::any_of(revisions_, [&](const Revision& later) {
-        return later.of == it->number && later.number < upper.number &&
-               (later.kind == RevisionKind::confirm_lease ||
-                later.kind == RevisionKind::lapse_lease);
-      });
-      return ended ? nullptr : &*it;
-    }
+    const bool touched = it->kind == RevisionKind::reload ? moved(*it, route) != nullptr
+                                                          : change_of(*it, route) != nullptr;
+    if (!touched) continue;
+    const bool ended = std::ranges::any_of(revisions_, [&](const Revision& later) {
+      return later.of == it->number && later.number < upper.number && is_about_lease(later) &&
+             later.kind != RevisionKind::renew_lease;
+    });
+    return it->lease && !ended ? &*it : nullptr;
   }
   return nullptr;
 }

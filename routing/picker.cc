@@ -29,12 +29,16 @@ std::uint64_t hash_of(std::string_view text) {  // FNV-1a
   return hash;
 }
 
+bool is_off(const SnapshotRoute& route, const Choice& choice) {
+  return route.split[choice.share].state == conf::ShareState::off;
+}
+
 // Where a request goes whose own backend can't serve it; nullopt: nowhere. Among the others of the
 // split it is the one with the highest score of its own for this request, by weight (rendezvous
 // hashing): always the same one, and when somebody leaves or returns nobody else's request moves.
 std::optional<Choice> elsewhere(const Snapshot& snapshot, const SnapshotRoute& route, Choice choice,
                                 std::uint64_t spread, const TriedServers& tried) {
-  const bool off = route.split[choice.share].state == conf::ShareState::off;
+  const bool off = is_off(route, choice);
   if (route.on_unhealthy == conf::OnUnhealthy::fallback && !off) {
     if (!any_may_serve(snapshot.backends[*route.fallback], tried)) return {};
     const auto inside = std::ranges::find(route.backends, *route.fallback);
@@ -63,10 +67,6 @@ std::optional<Choice> elsewhere(const Snapshot& snapshot, const SnapshotRoute& r
   choice.backend = route.backends[*best];
   choice.by = ChosenBy::redistributed;
   return choice;
-}
-
-bool is_off(const SnapshotRoute& route, const Choice& choice) {
-  return route.split[choice.share].state == conf::ShareState::off;
 }
 
 // By force or by its key; nullopt: it has neither, and needs a ticket.
@@ -98,8 +98,7 @@ Forecast forecast(const Snapshot& snapshot, std::size_t route_index, const Wish&
     told.own.backend = route.backends[told.own.share];
   }
   told.choice = told.own;
-  told.served =
-      !is_off(route, told.own) && any_may_serve(snapshot.backends[told.own.backend], {});
+  told.served = !is_off(route, told.own) && any_may_serve(snapshot.backends[told.own.backend], {});
   if (told.served || told.own.by == ChosenBy::forced) return told;
   const std::uint64_t spread = told.own.by == ChosenBy::sticky ? *wish.key : ticket;
   if (const auto other = elsewhere(snapshot, route, told.own, spread, {})) {

@@ -39,8 +39,8 @@ struct Choice {
 
 // What becomes of a request, foretold.
 struct Forecast {
-  Choice own;     // what its own right gives it
-  Choice choice;  // what it gets as things are; Choice::server stays nullopt
+  Choice own;           // what its own right gives it
+  Choice choice;        // what it gets as things are; Choice::server stays nullopt
   bool served = false;  // some server of the chosen backend takes new work
 };
 // What pick() would choose next for such a request. Takes no ticket and no turn, counts nothing.

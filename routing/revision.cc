@@ -94,13 +94,16 @@ void settle_partition(RouteSetting& setting, const Partition& before, bool stick
   setting.partition = from.rebalance(setting.split);
 }
 
+bool is_about_lease(const Revision& revision) {
+  return revision.kind == RevisionKind::renew_lease ||
+         revision.kind == RevisionKind::confirm_lease || revision.kind == RevisionKind::lapse_lease;
+}
+
 bool changes_nothing(const Revision& revision) {
   const auto same = [](const auto& change) { return change.before == change.after; };
-  const bool of_a_lease = revision.kind == RevisionKind::renew_lease ||
-                          revision.kind == RevisionKind::confirm_lease ||
-                          revision.kind == RevisionKind::lapse_lease;
-  return !of_a_lease && !revision.lease && std::ranges::all_of(revision.routes, same) &&
-         std::ranges::all_of(revision.drains, same) && std::ranges::all_of(revision.members, same);
+  return !is_about_lease(revision) && !revision.lease &&
+         std::ranges::all_of(revision.routes, same) && std::ranges::all_of(revision.drains, same) &&
+         std::ranges::all_of(revision.members, same);
 }
 
 }  // namespace sluice::routing

@@ -140,6 +140,8 @@ struct Revision {
   bool operator==(const Revision&) const = default;
 };
 
+// It renews, confirms or lapses the lease of revision `of`.
+bool is_about_lease(const Revision& revision);
 // True for one that would write down what is so already. That it ends a lease, it can't tell:
 // State::changes_nothing().
 bool changes_nothing(const Revision& revision);

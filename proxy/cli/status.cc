@@ -170,8 +170,8 @@ std::string servers_text(const StatusAnswers& answers, WallTime now) {
     if (is_true(at(server, "takes_new_work"))) ++taking;
   });
   std::string text = fmt::format("\n{} of {} servers take new work\n", taking, all);
-  admin::Table table({"SERVER", "ADDRESS", "WEIGHT", "STATUS", "SINCE", "RUNNING", "DRAIN",
-                      "LAST ERROR"});
+  admin::Table table(
+      {"SERVER", "ADDRESS", "WEIGHT", "STATUS", "SINCE", "RUNNING", "DRAIN", "LAST ERROR"});
   std::size_t listed = 0;
   for_each_server(answers, [&](const std::string& backend, const Json& server) {
     if (all > kListedServersMax && is_true(at(server, "takes_new_work"))) return;
@@ -180,8 +180,9 @@ std::string servers_text(const StatusAnswers& answers, WallTime now) {
     if (is_true(at(server, "draining")))
       drain = is_true(at(server, "safe_to_stop")) ? "safe to stop" : "draining";
     table.add({backend + '/' + text_at(server, "name"), text_at(server, "address"),
-               text_at(server, "weight"), text_at(server, "status"), distance(at(server, "since"), now),
-               text_at(server, "running"), drain, text_at(server, "last_error")});
+               text_at(server, "weight"), text_at(server, "status"),
+               distance(at(server, "since"), now), text_at(server, "running"), drain,
+               text_at(server, "last_error")});
   });
   return listed == 0 ? text : text + table.finish();
 }

@@ -64,11 +64,7 @@ admin::DescribedWish read_described(const routing::Snapshot& snapshot, std::size
     client.peer_ip = peer_ip;
   }
   const conf::Route& config = snapshot.config->routes[route];
-  const StickyKeys* of_route = nullptr;
-  if (config.sticky) {
-    const auto found = keys.find(config.sticky->key_file);
-    if (found != keys.end()) of_route = found->second.get();
-  }
+  const StickyKeys* of_route = config.sticky ? keys_of(keys, config.sticky->key_file) : nullptr;
   RequestWish read = read_wish(config, snapshot.routes[route], head, client, of_route,
                                std::chrono::system_clock::now());
   return {.wish = read.wish,

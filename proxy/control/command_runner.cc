@@ -14,17 +14,24 @@ namespace sluice::proxy {
 using routing::PlanError;
 using routing::Revision;
 
+namespace {
+
+// One server, or all of a backend.
+bool is_about(const admin::Drain& drain, const routing::ServerKey& server) {
+  return drain.server.server.empty() ? server.backend == drain.server.backend
+                                     : server == drain.server;
+}
+
+}  // namespace
+
 // A caller who asked to be answered when a drain or resume is done, or to have a change made as
 // soon as its backends can take it.
 class CommandRunner::Waiting {
  public:
-  // `revision`: what the call made, or where it is `replayed`, what its first time made.
-  Waiting(CommandRunner& runner, Call call, std::optional<Revision> revision, bool replayed,
-          Duration time)
+  Waiting(CommandRunner& runner, Call call, Made made, Duration time)
       : runner_(runner),
         call_(std::move(call)),
-        revision_(std::move(revision)),
-        replayed_(replayed),
+        made_(std::move(made)),
         time_(time),
         deadline_(runner.parts_.loop.now() + time),
         timer_(io::Timer::calling<&Waiting::look>(this)) {}
@@ -39,9 +46,8 @@ class CommandRunner::Waiting {
     if (const auto* drain = std::get_if<admin::Drain>(&call_.command->action)) {
       if (is_over(*drain)) {
         const admin::View view = runner_.parts_.view();
-        finish(replayed_
-                   ? admin::render_done(view, *call_.command, *revision_, true)
-                   : admin::render_drain(view, *call_.command, revision_.has_value()));
+        finish(made_.before ? admin::render_done(view, *call_.command, *made_.revision, true)
+                            : admin::render_drain(view, *call_.command, made_.now() != nullptr));
         return;
       }
     } else if (const auto refused = still_refused(); !refused) {
@@ -68,8 +74,7 @@ class CommandRunner::Waiting {
   bool is_over(const admin::Drain& drain) {
     bool over = true;
     for (const admin::ServerView& server : runner_.parts_.view().servers) {
-      if (server.key.backend != drain.server.backend) continue;
-      if (!drain.server.server.empty() && server.key != drain.server) continue;
+      if (!is_about(drain, server.key)) continue;
       const bool done = drain.draining ? server.safe_to_stop
                                        : !server.probed || server.status == health::Status::up;
       if (!done && !drain.draining) runner_.parts_.health.hurry(server.key);
@@ -93,13 +98,12 @@ class CommandRunner::Waiting {
   void finish(const admin::Reply& reply) {
     const auto self = std::move(runner_.waiting_.at(this));
     runner_.waiting_.erase(this);
-    runner_.reply(call_, reply, revision_ && !replayed_ ? &*revision_ : nullptr);
+    runner_.reply(call_, reply, made_.now());
   }
 
   CommandRunner& runner_;
   Call call_;
-  std::optional<Revision> revision_;
-  bool replayed_;
+  Made made_;
   Duration time_;
   TimePoint deadline_;
   io::Timer timer_;
@@ -204,7 +208,7 @@ void CommandRunner::on_outcome(const Call& call, routing::RevisionNumber replaye
     const bool waits = outcome.refused->kind == PlanError::Kind::no_healthy_server && change &&
                        change->wait_healthy;
     if (waits) {
-      wait(call, {}, false, *change->wait_healthy);
+      wait(call, {}, *change->wait_healthy);
     } else {
       reply(call, admin::render_plan_error(parts_.view(), command, *outcome.refused), nullptr);
     }
@@ -214,11 +218,8 @@ void CommandRunner::on_outcome(const Call& call, routing::RevisionNumber replaye
     const auto number = revision ? revision->number : parts_.publisher.current()->revision;
     reply(call, admin::render_not_adopted(parts_.view(), number, outcome.behind), revision);
   } else if (drain && drain->wait && !is_undone(*drain)) {
-    if (earlier != nullptr) {
-      wait(call, *earlier, true, *drain->wait);
-    } else {
-      wait(call, outcome.revision, false, *drain->wait);
-    }
+    const bool before = earlier != nullptr;
+    wait(call, {before ? std::optional(*earlier) : outcome.revision, before}, *drain->wait);
   } else if (earlier != nullptr) {
     reply(call, admin::render_done(parts_.view(), command, *earlier, true), nullptr);
   } else if (revision) {
@@ -232,23 +233,19 @@ void CommandRunner::on_outcome(const Call& call, routing::RevisionNumber replaye
 // once.
 bool CommandRunner::is_undone(const admin::Drain& drain) const {
   return std::ranges::any_of(parts_.view().servers, [&](const admin::ServerView& server) {
-    const bool meant = drain.server.server.empty() ? server.key.backend == drain.server.backend
-                                                   : server.key == drain.server;
-    return meant && server.draining != drain.draining;
+    return is_about(drain, server.key) && server.draining != drain.draining;
   });
 }
 
-void CommandRunner::wait(Call call, std::optional<Revision> revision, bool replayed,
-                         Duration time) {
+void CommandRunner::wait(Call call, Made made, Duration time) {
   if (waiting_.size() >= kWaitingMax) {
     reply(call,
           admin::problem(503, "too_many_waiting",
                          "Too many calls are waiting already; call again without wait, or later."),
-          revision && !replayed ? &*revision : nullptr);
+          made.now());
     return;
   }
-  auto waiting =
-      std::make_unique<Waiting>(*this, std::move(call), std::move(revision), replayed, time);
+  auto waiting = std::make_unique<Waiting>(*this, std::move(call), std::move(made), time);
   Waiting& added = *waiting;
   waiting_.emplace(&added, std::move(waiting));
   added.look();

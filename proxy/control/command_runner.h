@@ -64,6 +64,13 @@ class CommandRunner {
     std::shared_ptr<const admin::Command> command;
     Answer answer;
   };
+  // What a call has made; without a revision: nothing.
+  struct Made {
+    std::optional<routing::Revision> revision = {};
+    bool before = false;  // by an earlier call of the same Idempotency-Key
+    // Null where there is nothing new.
+    const routing::Revision* now() const { return revision && !before ? &*revision : nullptr; }
+  };
 
   void submit(Call call);
   void try_out(const Call& call);
@@ -72,7 +79,7 @@ class CommandRunner {
   void on_outcome(const Call& call, routing::RevisionNumber replayed,
                   const ChangeQueue::Outcome& outcome);
   void reply(const Call& call, const admin::Reply& reply, const routing::Revision* revision);
-  void wait(Call call, std::optional<routing::Revision> revision, bool replayed, Duration time);
+  void wait(Call call, Made made, Duration time);
   void await_passes(const routing::Revision& revision);
   routing::Facts facts() const;
   bool can_serve(std::string_view backend) const;

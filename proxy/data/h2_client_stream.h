@@ -52,7 +52,6 @@ class H2ClientStream final : public base::ListNode<H2StreamTag>,
   bool output_moves(std::uint64_t bytes_min);
   bool parted() const { return parted_; }
   // Ends it with RST_STREAM; whoever handles its request must know already.
-  h2::ErrorCode abort_code() const;
   void reset(h2::ErrorCode code);
 
  private:
@@ -79,6 +78,7 @@ class H2ClientStream final : public base::ListNode<H2StreamTag>,
   // Gives the request to the service: with the first that follows its head, or at the end of the
   // turn. One that is reset in the same breath never gets so far, and costs no server anything.
   void begin();
+  h2::ErrorCode abort_code() const;
   void hand_on_held();
   void take(Bytes bytes);
   void part();
@@ -97,7 +97,7 @@ class H2ClientStream final : public base::ListNode<H2StreamTag>,
   std::unique_ptr<RequestHandler> handler_;  // from begin() until it has parted
   std::unique_ptr<Held> held_;
   std::uint64_t request_bytes_ = 0;
-  std::size_t unsent_ = 0;     // when output_moves() was last called
+  std::size_t unsent_ = 0;  // when output_moves() was last called
   bool begun_ = false;
   bool request_done_ = false;  // nothing more is to come, or wanted
   bool paused_ = false;        // by the handler

@@ -58,8 +58,7 @@ H2Meter::Read H2Meter::receive(h2::Session& session, Bytes bytes, TimePoint now,
   return good ? Read::good : count_failure(session, counters);
 }
 
-H2Meter::Read H2Meter::count_failure(const h2::Session& session,
-                                     admin::WorkerCounters& counters) {
+H2Meter::Read H2Meter::count_failure(const h2::Session& session, admin::WorkerCounters& counters) {
   if (session.exhausted() == h2::Exhausted::none) return Read::broken;
   counters.add(count_for(session.exhausted()));
   return Read::exhausted;

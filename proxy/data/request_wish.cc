@@ -88,8 +88,8 @@ void read_cookie(const conf::Route& config, const http::RequestHead& head, const
 }
 
 // The parts together; nullopt: the request lacks one.
-std::optional<std::string> joined(const conf::StickyWay& parts,
-                                  const http::RequestHead& head, const ClientInfo& client) {
+std::optional<std::string> joined(const conf::StickyWay& parts, const http::RequestHead& head,
+                                  const ClientInfo& client) {
   std::string text;
   for (const conf::StickyPart& part : parts) {
     std::string_view value;

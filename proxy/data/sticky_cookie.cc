@@ -138,4 +138,9 @@ std::optional<StickyKeys::Opened> StickyKeys::open(std::string_view route,
   return {};
 }
 
+const StickyKeys* keys_of(const StickyKeyRing& ring, std::string_view key_file) {
+  const auto found = ring.find(key_file);
+  return found == ring.end() ? nullptr : found->second.get();
+}
+
 }  // namespace sluice::proxy

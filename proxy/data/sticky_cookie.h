@@ -50,5 +50,7 @@ class StickyKeys {
 
 // By the path of their file, as the configuration names it; "" is the default one.
 using StickyKeyRing = std::map<std::string, std::shared_ptr<const StickyKeys>, std::less<>>;
+// Null: there are none of that file.
+const StickyKeys* keys_of(const StickyKeyRing& ring, std::string_view key_file);
 
 }  // namespace sluice::proxy

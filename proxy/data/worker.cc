@@ -83,9 +83,7 @@ void Worker::adopt(std::shared_ptr<const routing::Snapshot> snapshot,
 }
 
 const StickyKeys* Worker::sticky_keys(const std::string& key_file) const {
-  if (!sticky_keys_) return nullptr;
-  const auto found = sticky_keys_->find(key_file);
-  return found == sticky_keys_->end() ? nullptr : found->second.get();
+  return sticky_keys_ ? keys_of(*sticky_keys_, key_file) : nullptr;
 }
 
 void Worker::close_pools() {

@@ -142,8 +142,8 @@ void Budget::on_data_sent(std::size_t bytes) {
 
 // They come after the data that they are for, and often many at once: so much is to the good.
 void Budget::bank_window_updates(double updates) {
-  window_updates_.spent = std::max(-static_cast<double>(limits_.window_updates),
-                                   window_updates_.spent - updates);
+  window_updates_.spent =
+      std::max(-static_cast<double>(limits_.window_updates), window_updates_.spent - updates);
 }
 
 }  // namespace sluice::h2

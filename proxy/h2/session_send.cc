@@ -40,9 +40,8 @@ void SessionState::fill_fields(const Section& section) {
                       .value = readable(field.value),
                       .namelen = field.name.size(),
                       .valuelen = field.value.size(),
-                      .flags = static_cast<std::uint8_t>(field.never_indexed
-                                                             ? NGHTTP2_NV_FLAG_NO_INDEX
-                                                             : NGHTTP2_NV_FLAG_NONE)});
+                      .flags = static_cast<std::uint8_t>(
+                          field.never_indexed ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE)});
   }
 }
 

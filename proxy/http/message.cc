@@ -132,8 +132,7 @@ bool equals_ignoring_case(std::string_view a, std::string_view b) {
   return lower_eight(a.data() + tail) == lower_eight(b.data() + tail);
 }
 
-void Fields::append(std::string_view name, std::string_view value, FieldId id,
-                    bool never_indexed) {
+void Fields::append(std::string_view name, std::string_view value, FieldId id, bool never_indexed) {
   // What most heads need, in one allocation each.
   constexpr std::size_t kFirstTextBytes = 512;
   constexpr std::size_t kFirstEntries = 16;

@@ -211,7 +211,9 @@ TEST(Drains, SayWhetherTheServerIsSafeToStop) {
 }
 
 Command drain_command(bool draining, Duration wait) {
-  return {.action = Drain{.server = {"blue", "web-1"}, .draining = draining, .wait = wait}, .origin = {}, .format = Format::json};
+  return {.action = Drain{.server = {"blue", "web-1"}, .draining = draining, .wait = wait},
+          .origin = {},
+          .format = Format::json};
 }
 
 TEST(Drains, AWaitThatLapsesIs504WithTheState) {

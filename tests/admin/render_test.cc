@@ -165,7 +165,8 @@ TEST(Backends, AsTextAreATable) {
   node.server("blue", "web-1").last_error = "bad\x1b[2Jbytes";
   const std::string text = node.call("GET", "/backends/blue?format=text").body;
   EXPECT_TRUE(text.starts_with("BACKEND  SERVER  ADDRESS         WEIGHT  STATUS  SINCE")) << text;
-  EXPECT_NE(text.find("blue     web-1   127.0.0.1:9001  1       up      2026-"), std::string::npos) << text;
+  EXPECT_NE(text.find("blue     web-1   127.0.0.1:9001  1       up      2026-"), std::string::npos)
+      << text;
   EXPECT_NE(text.find("bad?[2Jbytes"), std::string::npos) << text;
   EXPECT_EQ(text.find("green"), std::string::npos);
   EXPECT_NE(node.call("GET", "/backends?format=text").body.find("unix:/run/green.sock"),

@@ -89,10 +89,11 @@ TEST(Status, SaysWhatIsTheMatterWithTheLedger) {
   EXPECT_THAT(judge_status(answers).wrong, IsEmpty());
   EXPECT_THAT(status_text(answers, {}, now()), HasSubstr("Ledger: 2 good copies\n"));
   answers.index["ledger"] = Json::parse(R"({"good_copies": 1, "alarm": "copy b failed"})");
-  answers.index["alarms"] = Json::parse(R"([{"alarm": "ledger_copy_lost", "reason": "copy b failed"},
+  answers.index["alarms"] =
+      Json::parse(R"([{"alarm": "ledger_copy_lost", "reason": "copy b failed"},
       {"alarm": "ledger_write_failed", "reason": "disk full"}])");
-  EXPECT_THAT(judge_status(answers).wrong,
-              ElementsAre("The ledger is not well: copy b failed", "ledger_write_failed: disk full"));
+  EXPECT_THAT(judge_status(answers).wrong, ElementsAre("The ledger is not well: copy b failed",
+                                                       "ledger_write_failed: disk full"));
 }
 
 TEST(Status, AWebhookIsWrongOnlyWhileItFails) {

@@ -155,7 +155,8 @@ TEST(Budget, AnAnswerTakesNothingAway) {
   for (int i = 0; i < 1000; ++i) budget.on_data_sent(100);
   budget.on_request_answered();
   for (int i = 0; i < 3900; ++i) {
-    ASSERT_EQ(budget.on_frame(FrameKind::window_update, 13, false, TimePoint{}), Exhausted::none) << i;
+    ASSERT_EQ(budget.on_frame(FrameKind::window_update, 13, false, TimePoint{}), Exhausted::none)
+        << i;
   }
 }
 

@@ -14,7 +14,6 @@ namespace {
 namespace wire = harness::h2;
 using testing::ElementsAre;
 using testing::HasSubstr;
-using Pairs = std::vector<std::pair<std::string, std::string>>;
 
 const Pairs kGet{{":method", "GET"}, {":scheme", "http"}, {":authority", "h"}, {":path", "/"}};
 const Pairs kPost{{":method", "POST"}, {":scheme", "http"}, {":authority", "h"}, {":path", "/"}};
@@ -65,7 +64,8 @@ TEST(H2Client, NoHeadersWithinATunnel) {
   EXPECT_THAT(client.events(), HasSubstr("[x-sum|abc]"));
 }
 
-// RFC 7541 §6.2.3, §7.1.3: what came as a secret of one connection never enters a table on the next.
+// RFC 7541 §6.2.3, §7.1.3: what came as a secret of one connection never enters a table on the
+// next.
 TEST(H2Client, WhatMustNeverBeIndexedGoesOutSo) {
   Endpoint client(Endpoint::client_options());
   client.greet();

@@ -31,13 +31,28 @@ std::string tell_fields(const Fields& fields) {
 
 }  // namespace
 
-Fields fields_of(const std::vector<std::pair<std::string, std::string>>& pairs) {
+Fields fields_of(const Pairs& pairs) {
   Fields fields;
   for (const auto& [name, value] : pairs) fields.add(name, value);
   return fields;
 }
 
-Section section_of(const std::vector<std::pair<std::string, std::string>>& pairs) {
+Fields request_with(const Pairs& more, std::string method) {
+  Fields fields = get_request();
+  fields.lines[0].second = std::move(method);
+  for (const auto& [name, value] : more) fields.add(name, value);
+  return fields;
+}
+
+std::string get(std::uint32_t stream, const Pairs& more) {
+  return harness::h2::headers(stream, request_with(more), true);
+}
+
+std::string post(std::uint32_t stream, const Pairs& more) {
+  return harness::h2::headers(stream, request_with(more, "POST"), false);
+}
+
+Section section_of(const Pairs& pairs) {
   Section section;
   for (const auto& [name, value] : pairs) section.append(name, value);
   return section;

@@ -17,10 +17,16 @@ namespace sluice::h2 {
 
 using harness::Fields;
 
+using Pairs = std::vector<std::pair<std::string, std::string>>;
+
 // Fields from pairs, for tables: {{":method", "GET"}, …}.
-Fields fields_of(const std::vector<std::pair<std::string, std::string>>& pairs);
-Section section_of(const std::vector<std::pair<std::string, std::string>>& pairs);
+Fields fields_of(const Pairs& pairs);
+Section section_of(const Pairs& pairs);
 Fields get_request(std::string_view path = "/");
+Fields request_with(const Pairs& more, std::string method = "GET");
+// The frame of a request's head: a GET that ends with it, a POST that has a body still to come.
+std::string get(std::uint32_t stream, const Pairs& more = {});
+std::string post(std::uint32_t stream, const Pairs& more = {});
 // A head in one line: `GET /a?b at 'h' body 5` and its fields as [name|value].
 std::string tell(const http::RequestHead& head);
 std::string tell(const http::ResponseHead& head);

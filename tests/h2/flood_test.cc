@@ -20,17 +20,6 @@ using testing::Not;
 constexpr std::size_t kUselessBytesMax = 1024 * 1024;
 constexpr int kUselessFramesMax = 10'000;
 
-std::string get(std::uint32_t id) {
-  return wire::headers(id, get_request(), true);
-}
-
-std::string post(std::uint32_t id, std::vector<std::pair<std::string, std::string>> more = {}) {
-  Fields fields = get_request();
-  fields.lines[0].second = "POST";
-  for (const auto& [name, value] : more) fields.add(name, value);
-  return wire::headers(id, fields, false);
-}
-
 // A dynamic-table entry of 4000 bytes, and `count` references to it.
 std::string bomb(std::size_t count) {
   std::string block = wire::section(get_request());

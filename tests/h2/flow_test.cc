@@ -24,16 +24,6 @@ Options small_windows() {
   return options;
 }
 
-std::string post(std::uint32_t id) {
-  Fields fields = get_request();
-  fields.lines[0].second = "POST";
-  return wire::headers(id, fields, false);
-}
-
-std::string get(std::uint32_t id) {
-  return wire::headers(id, get_request(), true);
-}
-
 // What WINDOW_UPDATE gave back for this stream.
 std::uint32_t given_back(const std::vector<std::string>& frames, std::uint32_t id) {
   const std::string prefix = "WINDOW_UPDATE " + std::to_string(id) + " ";

@@ -13,7 +13,6 @@ namespace sluice::h2 {
 namespace {
 
 using std::string_literals::operator""s;
-using Pairs = std::vector<std::pair<std::string, std::string>>;
 
 constexpr bool kComplete = true;
 

@@ -11,7 +11,6 @@ namespace {
 
 namespace wire = harness::h2;
 using testing::Contains;
-using Pairs = std::vector<std::pair<std::string, std::string>>;
 
 const Pairs kPost{{":method", "POST"}, {":scheme", "http"}, {":authority", "h"}, {":path", "/"}};
 

@@ -129,23 +129,23 @@ TEST_F(AdminHostileChangesTest, BadTransactionsChangeNothing) {
     const std::string route = "r" + std::to_string(i);
     many += (i == 0 ? "" : "&") + route + "/blue=1&" + route + "/green=1";
   }
-  expect_each({{"POST", "/shifts", "", 422, "bad_split"},
-               {"POST", "/shifts", "app=1", 400, "unknown_parameter"},
-               {"POST", "/shifts", "app/blue=1", 422, "bad_split"},
-               {"POST", "/shifts", "app/blue=1&app/green=-1", 422, "bad_split"},
-               {"POST", "/shifts", "app/blue=1&app/green=NaN", 422, "bad_split"},
-               {"POST", "/shifts", "app/blue=0&app/green=0", 422, "bad_split"},
-               {"POST", "/shifts", "app/blue=1&app/green=1&app/blue=1", 422, "bad_split"},
-               {"POST", "/shifts", "app/blue=1&app/green=1&app/red=1", 422, "unknown_backend"},
-               {"POST", "/shifts", "app/blue=1&app/green=1&nope/blue=1", 404, "unknown_route"},
-               {"POST", "/shifts", "app/blue=1&app/green=1&other/blue=1", 422, "bad_split"},
-               {"POST", "/shifts", "app/blue=1&app/green=9e9&other/blue=1&other/green=1", 422,
-                "bad_split"},
-               {"POST", "/shifts", "/blue=1", 404, "unknown_route"},
-               {"POST", "/shifts", "app/=1&app/green=1", 422, "unknown_backend"},
-               {"POST", "/shifts", many, 404, "unknown_route"},
-               {"POST", "/shifts", many + "&" + many, 400, "bad_form"}},
-              {});
+  expect_each(
+      {{"POST", "/shifts", "", 422, "bad_split"},
+       {"POST", "/shifts", "app=1", 400, "unknown_parameter"},
+       {"POST", "/shifts", "app/blue=1", 422, "bad_split"},
+       {"POST", "/shifts", "app/blue=1&app/green=-1", 422, "bad_split"},
+       {"POST", "/shifts", "app/blue=1&app/green=NaN", 422, "bad_split"},
+       {"POST", "/shifts", "app/blue=0&app/green=0", 422, "bad_split"},
+       {"POST", "/shifts", "app/blue=1&app/green=1&app/blue=1", 422, "bad_split"},
+       {"POST", "/shifts", "app/blue=1&app/green=1&app/red=1", 422, "unknown_backend"},
+       {"POST", "/shifts", "app/blue=1&app/green=1&nope/blue=1", 404, "unknown_route"},
+       {"POST", "/shifts", "app/blue=1&app/green=1&other/blue=1", 422, "bad_split"},
+       {"POST", "/shifts", "app/blue=1&app/green=9e9&other/blue=1&other/green=1", 422, "bad_split"},
+       {"POST", "/shifts", "/blue=1", 404, "unknown_route"},
+       {"POST", "/shifts", "app/=1&app/green=1", 422, "unknown_backend"},
+       {"POST", "/shifts", many, 404, "unknown_route"},
+       {"POST", "/shifts", many + "&" + many, 400, "bad_form"}},
+      {});
   std::vector<Row> rows;
   for (const char* body :
        {"{", "[]", "{\"routes\": []}", "{\"routes\": {\"app\": {\"weights\": {\"blue\": 01}}}}",
@@ -157,21 +157,22 @@ TEST_F(AdminHostileChangesTest, BadTransactionsChangeNothing) {
        {std::string("[]"), std::string("{\"weights\": []}"),
         std::string("{\"weights\": {\"blue\": \"1\", \"green\": 1}}"),
         std::string("{\"weights\": {\"blue\": -1, \"green\": 1}}"),
-        std::string("{\"weights\": {\"blue\": 1e99, \"green\": 1}}"),
-        std::string("{\"to\": 7}"), std::string("{\"states\": {\"blue\": \"asleep\"}}"),
+        std::string("{\"weights\": {\"blue\": 1e99, \"green\": 1}}"), std::string("{\"to\": 7}"),
+        std::string("{\"states\": {\"blue\": \"asleep\"}}"),
         "{\"to\": \"green\", \"weights\": " + whole + "}"}) {
     rows.push_back({"POST", "/shifts", "{\"routes\": {\"app\": " + route + "}}", 422, "bad_split"});
   }
-  rows.push_back({"POST", "/shifts",
-                  "{\"routes\": {\"app\": {\"weights\": " + whole +
-                      "}, \"other\": {\"to\": \"red\"}}}",
-                  422, "unknown_backend"});
+  rows.push_back(
+      {"POST", "/shifts",
+       "{\"routes\": {\"app\": {\"weights\": " + whole + "}, \"other\": {\"to\": \"red\"}}}", 422,
+       "unknown_backend"});
   rows.push_back({"POST", "/shifts",
                   "{\"routes\": {\"app\": {\"weights\": " + whole +
                       "}, \"other\": {\"weights\": " + whole + ", \"if_match\": 99}}}",
                   412, "stale"});
-  rows.push_back({"POST", "/shifts", "{\"routes\": {\"app\": {\"to\": \"green\", \"if_match\": -1}}}",
-                  400, "bad_if_match"});
+  rows.push_back({"POST", "/shifts",
+                  "{\"routes\": {\"app\": {\"to\": \"green\", \"if_match\": -1}}}", 400,
+                  "bad_if_match"});
   rows.push_back({"POST", "/shifts", "{\"routes\": {\"app\": {\"weigths\": " + whole + "}}}", 400,
                   "unknown_parameter"});
   expect_each(rows, field("Content-Type", "application/json"));
@@ -184,8 +185,8 @@ TEST_F(AdminHostileChangesTest, BadWordsBesideAChangeChangeNothing) {
   std::vector<Row> rows;
   for (const char* ttl : {"", "0s", "1ms", "-1s", "8d", "169h", "1e9s", "60", "NaN", "60s60s",
                           "99999999999999999999s"}) {
-    rows.push_back({"PUT", "/weights/app", "blue=1&green=1&ttl=" + std::string(ttl), 422,
-                    "bad_parameter"});
+    rows.push_back(
+        {"PUT", "/weights/app", "blue=1&green=1&ttl=" + std::string(ttl), 422, "bad_parameter"});
   }
   for (const char* words : {"on_lapse=freeze", "ttl=60s&on_lapse=melt", "force=yes", "dry_run=1",
                             "timeout=5s", "wait=healthy&timeout=11m", "wait=healthy&timeout=-1s"}) {
@@ -195,8 +196,8 @@ TEST_F(AdminHostileChangesTest, BadWordsBesideAChangeChangeNothing) {
   rows.push_back({"PUT", "/weights/app", "blue=1&green=1&wait=10s", 422, "bad_wait"});
   rows.push_back({"POST", "/switch/app", "to=green&ttl=60s&ttl=61s", 400, "repeated_parameter"});
   expect_each(rows, {});
-  for (const std::string& key : {std::string(), std::string("two words"), std::string(129, 'k'),
-                                 std::string("k\xff")}) {
+  for (const std::string& key :
+       {std::string(), std::string("two words"), std::string(129, 'k'), std::string("k\xff")}) {
     expect_each({{"POST", "/switch/app", "to=green", 400, "bad_idempotency_key"}},
                 field("Idempotency-Key", key));
   }
@@ -255,15 +256,16 @@ TEST_F(AdminHostileChangesTest, BadServersChangeNothing) {
       {"GET", "/events?since=yesterday", "", 400, "bad_event_id"}};
   for (const char* address : {"", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "app.internal:80",
                               "unix:", "127.0.0.1:80/x", "%00", "[::1", "256.0.0.1:80"}) {
-    rows.push_back({"POST", "/servers/blue", "name=two&address=" + std::string(address), 422,
-                    "bad_server"});
+    rows.push_back(
+        {"POST", "/servers/blue", "name=two&address=" + std::string(address), 422, "bad_server"});
   }
   for (const char* name : {"Two", "a b", "a/b", "%00", "%C3%A4"}) {
     rows.push_back({"POST", "/servers/blue", "address=127.0.0.1:9&name=" + std::string(name), 422,
                     "bad_server"});
   }
   for (const char* weight : {"-1", "NaN", "1e3", "1001000000", "0x1", "1.0000001"}) {
-    rows.push_back({"PATCH", "/servers/blue/one", "weight=" + std::string(weight), 422, "bad_server"});
+    rows.push_back(
+        {"PATCH", "/servers/blue/one", "weight=" + std::string(weight), 422, "bad_server"});
     rows.push_back({"POST", "/servers/blue",
                     "address=127.0.0.1:9&name=two&weight=" + std::string(weight), 422,
                     "bad_server"});

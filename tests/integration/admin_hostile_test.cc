@@ -1,5 +1,7 @@
 // Everything that can be wrong with an admin call: the documented answer, nothing changed, exactly
 // one line in the audit log.
+#include "tests/integration/admin_hostile.h"
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,7 +10,6 @@
 #include <filesystem>
 
 #include "tests/harness/net.h"
-#include "tests/integration/admin_hostile.h"
 
 namespace sluice::integration {
 namespace {

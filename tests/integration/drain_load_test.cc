@@ -120,8 +120,8 @@ void DrainLoadTest::start_all() {
       scenario.backends[name]["s" + std::to_string(i)] = servers_[backend][i]->address();
     }
     if (backend >= kFirstH2Backend) scenario.backend_lines[name] = "protocol = \"h2\"";
-    scenario.routes += "[routes." + name + "]\nhost = \"" + host(backend) + "\"\nsplit = { " +
-                       name + " = 1 }\n";
+    scenario.routes +=
+        "[routes." + name + "]\nhost = \"" + host(backend) + "\"\nsplit = { " + name + " = 1 }\n";
   }
   harness::make_certificate(directory_->path(), "server", names);
   start(scenario);
@@ -171,38 +171,16 @@ void DrainLoadTest::h1_load(bool tls, std::uint32_t seed) {
 
 void DrainLoadTest::h2_load(std::uint32_t seed) {
   std::mt19937 random(seed);
-  std::expected<std::unique_ptr<H2Client>, std::string> client = nullptr;
-  std::map<std::uint32_t, std::size_t> running;
-  while (running_ || !running.empty()) {
-    // After limits.requests_per_connection a GOAWAY asks for another connection.
-    if (!*client || ((*client)->go_away() && running.empty())) {
-      client = H2Client::connect(sluice_->endpoint("http"), {.keeps_bodies = false});
-      if (!client) return fail(client.error());
-    }
-    while (running_ && !(*client)->go_away() && running.size() < 8) {
-      const std::size_t size = random() % 20'000;
-      H2Client::Ask ask{.method = "POST", .target = "/echo", .fields = {}, .end = false};
-      ask.fields.add("Host", host(random() % kBackends));
-      const std::uint32_t stream = (*client)->begin(ask);
-      (*client)->put(stream, pattern(size), true);
-      running.emplace(stream, size);
-    }
-    if (!(*client)->step(Deadline(milliseconds(100)))) {
-      return fail("an HTTP/2 connection ended: " + (*client)->violation());
-    }
-    for (auto each = running.begin(); each != running.end();) {
-      if (!(*client)->over(each->first)) {
-        ++each;
-        continue;
-      }
-      const harness::H2Response response = (*client)->finish(each->first);
-      if (!response.complete() || response.status != 200 || response.body_size != each->second) {
-        return fail("HTTP/2: " + response.summary());
-      }
-      ++requests_;
-      each = running.erase(each);
-    }
-  }
+  const auto connect = [this] {
+    return H2Client::connect(sluice_->endpoint("http"), {.keeps_bodies = false});
+  };
+  const auto next = [&random] {
+    EchoLoad::Upload upload{.fields = {}, .size = random() % 20'000};
+    upload.fields.add("Host", host(random() % kBackends));
+    return upload;
+  };
+  const std::string wrong = run({"HTTP/2", connect, next, [this] { ++requests_; }}, running_);
+  if (!wrong.empty()) fail(wrong);
 }
 
 // WebSockets that live for some messages: a drain waits for them.

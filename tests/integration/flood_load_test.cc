@@ -1,5 +1,5 @@
-// A well-behaved client beside each kind of flood and of hoarding: it is answered, and about as soon
-// as when all is quiet. The attack is made anew for as long as the clock is looked at.
+// A well-behaved client beside each kind of flood and of hoarding: it is answered, and about as
+// soon as when all is quiet. The attack is made anew for as long as the clock is looked at.
 #include <algorithm>
 #include <atomic>
 #include <functional>
@@ -107,7 +107,10 @@ std::vector<Attack> attacks() {
         {flood.name, [flood](auto& sluice, auto& over) { flood_once(flood, sluice, over); }});
   }
   const std::string large = "\x40\x01x\x7f\xe1\x1e" + std::string(4000 - 32, 'y');
-  const std::string crumb("\x40\x06" "cookie\x00", 9);
+  const std::string crumb(
+      "\x40\x06"
+      "cookie\x00",
+      9);
   all.push_back({"HpackBomb", [large](auto& sluice, auto&) { bomb(sluice, large); }});
   all.push_back({"CrumbBomb", [crumb](auto& sluice, auto&) { bomb(sluice, crumb); }});
   all.push_back({"ShutWindows", shut_windows});
@@ -126,8 +129,8 @@ std::vector<Attack> attacks() {
                    trickle(sluice, over,
                            "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n", "y");
                  }});
-  all.push_back({"HoardedConnections",
-                 [](auto& sluice, auto& over) { hoard(sluice, over, "http", {}); }});
+  all.push_back(
+      {"HoardedConnections", [](auto& sluice, auto& over) { hoard(sluice, over, "http", {}); }});
   all.push_back({"HalfMadeHandshakes", [](auto& sluice, auto& over) {
                    hoard(sluice, over, "https", std::string("\x16\x03\x01\x02\x00\x01", 6));
                  }});

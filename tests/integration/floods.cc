@@ -44,7 +44,8 @@ std::vector<Flood> floods() {
                                       h2::section(H2Client::request_fields({.target = "/"})));
   const std::string open = head(1, false);
   return {
-      {"RapidReset", "resets", "", on_streams(true, [](auto id) { return h2::reset(id, h2::kCancel); })},
+      {"RapidReset", "resets", "",
+       on_streams(true, [](auto id) { return h2::reset(id, h2::kCancel); })},
       {"MadeYouResetByEmptyWindowUpdate", "", "",
        on_streams(true, [](auto id) { return h2::window_update(id, 0); })},
       {"MadeYouResetByWindowOverflow", "resets", "",
@@ -56,7 +57,8 @@ std::vector<Flood> floods() {
       {"MadeYouResetByPriorityOfAWrongSize", "", "",
        on_streams(true, [](auto id) { return h2::frame(h2::kPriority, 0, id, "1234"); })},
       {"MadeYouResetByContentLength", "resets", "",
-       on_streams(false, [](auto id) { return h2::data(id, "longer than it said"); }, "3")},
+       on_streams(
+           false, [](auto id) { return h2::data(id, "longer than it said"); }, "3")},
       {"MalformedHeads", "resets", "",
        [](std::uint32_t round) {
          Batch batch{.bytes = {}, .frames = 100};
@@ -81,18 +83,22 @@ std::vector<Flood> floods() {
          return batch;
        }},
       {"Ping", "control_frames", "", again(h2::frame(h2::kPing, 0, 0, "12345678"))},
-      {"PingAcknowledgements", "control_frames", "", again(h2::frame(h2::kPing, h2::kAck, 0, "12345678"))},
+      {"PingAcknowledgements", "control_frames", "",
+       again(h2::frame(h2::kPing, h2::kAck, 0, "12345678"))},
       {"EmptyData", "empty_data", open, again(h2::data(1, ""))},
       {"PaddingOnly", "useless_frames", open,
        again(h2::frame(h2::kData, h2::kPadded, 1, '\x05' + std::string(5, '\0')))},
       {"UnknownFrames", "control_frames", "", again(h2::frame(0x42, 0, 0, "whatever"))},
-      {"UnknownFramesOnAStream", "control_frames", open, again(h2::frame(0x42, 0, 1, std::string(100, 'x')))},
-      {"Priority", "control_frames", "", again(h2::frame(h2::kPriority, 0, 1, std::string("\0\0\0\3\x10", 5)))},
+      {"UnknownFramesOnAStream", "control_frames", open,
+       again(h2::frame(0x42, 0, 1, std::string(100, 'x')))},
+      {"Priority", "control_frames", "",
+       again(h2::frame(h2::kPriority, 0, 1, std::string("\0\0\0\3\x10", 5)))},
       {"WindowUpdates", "window_updates", open, again(h2::window_update(0, 1))},
       {"WindowUpdatesOfAStream", "window_updates", open, again(h2::window_update(1, 1))},
       {"ResetsOfAClosedStream", "", head(1, true) + h2::reset(1, h2::kCancel),
        again(h2::reset(1, h2::kCancel))},
-      {"EmptyUnknownSettings", "control_frames", "", again(h2::settings({{0x99, 1}, {0x98, 2}, {0x97, 3}}))},
+      {"EmptyUnknownSettings", "control_frames", "",
+       again(h2::settings({{0x99, 1}, {0x98, 2}, {0x97, 3}}))},
   };
 }
 

@@ -4,9 +4,13 @@
 #include <sys/socket.h>
 
 #include <cstdlib>
+#include <map>
+
+#include "tests/harness/pattern.h"
 
 namespace sluice::integration {
 
+using harness::H2Client;
 using harness::HttpClient;
 
 std::uint64_t number_from(const char* name, std::uint64_t otherwise) {
@@ -38,6 +42,39 @@ std::string carry(HttpClient& tunnel, const std::string& message) {
     got += static_cast<std::size_t>(n);
   }
   return echoed == message ? "" : "a WebSocket brought back something else";
+}
+
+std::string run(const EchoLoad& load, const std::atomic<bool>& running) {
+  auto client = load.connect();
+  std::map<std::uint32_t, std::size_t> sizes;  // of the uploads under way, by stream
+  while (running || !sizes.empty()) {
+    // After limits.requests_per_connection a GOAWAY asks for another connection.
+    if (client && sizes.empty() && (*client)->go_away()) client = load.connect();
+    if (!client) return client.error();
+    while (running && !(*client)->go_away() && sizes.size() < 8) {
+      EchoLoad::Upload upload = load.next();
+      const std::uint32_t stream = (*client)->begin(
+          {.method = "POST", .target = "/echo", .fields = std::move(upload.fields), .end = false});
+      (*client)->put(stream, harness::pattern(upload.size), true);
+      sizes.emplace(stream, upload.size);
+    }
+    if (!(*client)->step(harness::Deadline(harness::milliseconds(100)))) {
+      return "an HTTP/2 connection ended: " + (*client)->violation();
+    }
+    for (auto each = sizes.begin(); each != sizes.end();) {
+      if (!(*client)->over(each->first)) {
+        ++each;
+        continue;
+      }
+      const harness::H2Response response = (*client)->finish(each->first);
+      if (!response.complete() || response.status != 200 || response.body_size != each->second) {
+        return load.name + ": " + response.summary();
+      }
+      load.on_whole();
+      each = sizes.erase(each);
+    }
+  }
+  return {};
 }
 
 }  // namespace sluice::integration

@@ -209,43 +209,20 @@ void ShiftLoadTest::h2_load(bool grpc, std::uint32_t seed) {
     if (grpc) options.tls = harness::ClientTls{};
     return H2Client::connect(sluice_->endpoint(grpc ? "https" : "http"), std::move(options));
   };
-  auto client = connect();
-  if (!client) return fail(client.error());
-  std::map<std::uint32_t, std::size_t> running;
-  while (running_ || !running.empty()) {
-    // After limits.requests_per_connection a GOAWAY asks for another connection.
-    if (running.empty() && (*client)->go_away()) client = connect();
-    if (!client) return fail(client.error());
-    while (running_ && !(*client)->go_away() && running.size() < 8) {
-      const int route = grpc ? kFirstH2Route + static_cast<int>(random() % 10)
-                             : static_cast<int>(random() % kRoutes);
-      const std::size_t size = 5 + random() % 2000;
-      H2Client::Ask ask{.method = "POST", .target = "/echo", .fields = {}, .end = false};
-      ask.fields.add("Host", host(route));
-      if (grpc) {
-        ask.fields.add("content-type", "application/grpc");
-        ask.fields.add("te", "trailers");
-      }
-      const std::uint32_t stream = (*client)->begin(ask);
-      (*client)->put(stream, pattern(size), true);
-      running.emplace(stream, size);
+  const auto next = [&random, grpc] {
+    const int route = grpc ? kFirstH2Route + static_cast<int>(random() % 10)
+                           : static_cast<int>(random() % kRoutes);
+    EchoLoad::Upload upload{.fields = {}, .size = 5 + random() % 2000};
+    upload.fields.add("Host", host(route));
+    if (grpc) {
+      upload.fields.add("content-type", "application/grpc");
+      upload.fields.add("te", "trailers");
     }
-    if (!(*client)->step(Deadline(milliseconds(100)))) {
-      return fail("an HTTP/2 connection ended: " + (*client)->violation());
-    }
-    for (auto each = running.begin(); each != running.end();) {
-      if (!(*client)->over(each->first)) {
-        ++each;
-        continue;
-      }
-      const harness::H2Response response = (*client)->finish(each->first);
-      if (!response.complete() || response.status != 200 || response.body_size != each->second) {
-        return fail(std::string(grpc ? "gRPC" : "HTTP/2") + ": " + response.summary());
-      }
-      ++requests_;
-      each = running.erase(each);
-    }
-  }
+    return upload;
+  };
+  const std::string wrong =
+      run({grpc ? "gRPC" : "HTTP/2", connect, next, [this] { ++requests_; }}, running_);
+  if (!wrong.empty()) fail(wrong);
 }
 
 // Tunnels that live as long as the test: whatever is shifted, they go on.

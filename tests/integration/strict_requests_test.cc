@@ -44,7 +44,8 @@ class StrictRequestsTest : public SluiceTest {
     EXPECT_NE(client->wait_for_end(), Ending::open);
     expect_next_is_served(before);
     if (seen == Seen::nothing) {
-      EXPECT_EQ(blue_.counts().incomplete_requests, cut_before) << "a part of it reached the server";
+      EXPECT_EQ(blue_.counts().incomplete_requests, cut_before)
+          << "a part of it reached the server";
     }
   }
 
