@@ -22,6 +22,19 @@ bool is_about(const admin::Drain& drain, const routing::ServerKey& server) {
                                      : server == drain.server;
 }
 
+// A step back is meant from where the route stood when it was asked for: a call that waits must not
+// undo what somebody else does meanwhile.
+std::shared_ptr<const admin::Command> bound_to_present(
+    const std::shared_ptr<const admin::Command>& command, const routing::State& state) {
+  admin::Command bound = *command;
+  for (routing::RouteWish& wish : std::get<admin::Change>(bound.action).transaction.routes) {
+    const auto* back = std::get_if<routing::RollBack>(&wish.what);
+    const routing::RouteState* route = state.route(wish.route);
+    if (back != nullptr && !back->to && route != nullptr) wish.if_match = route->revision;
+  }
+  return std::make_shared<const admin::Command>(std::move(bound));
+}
+
 }  // namespace
 
 // A caller who asked to be answered when a drain or resume is done, or to have a change made as
@@ -208,7 +221,8 @@ void CommandRunner::on_outcome(const Call& call, routing::RevisionNumber replaye
     const bool waits = outcome.refused->kind == PlanError::Kind::no_healthy_server && change &&
                        change->wait_healthy;
     if (waits) {
-      wait(call, {}, *change->wait_healthy);
+      wait({call.request, bound_to_present(call.command, parts_.book.state), call.answer}, {},
+           *change->wait_healthy);
     } else {
       reply(call, admin::render_plan_error(parts_.view(), command, *outcome.refused), nullptr);
     }

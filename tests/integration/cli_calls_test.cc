@@ -76,6 +76,8 @@ TEST_F(CliCallsTest, EachCommandMakesItsCall) {
        "timeout=2m"},
       {{"rollback", "app"}, "POST /v1/rollback/app?author=ci"},
       {{"rollback", "app", "--to", "41"}, "POST /v1/rollback/app?to=41&author=ci"},
+      {{"rollback", "app", "--to", "41", "--wait=5s", "--if-match", "42"},
+       "POST /v1/rollback/app?to=41&author=ci&wait=healthy&timeout=5s"},
       {{"states", "app", "blue=sticky_only", "green=active"},
        "PUT /v1/states/app?author=ci",
        "{\n  \"blue\": \"sticky_only\",\n  \"green\": \"active\"\n}\n"},
