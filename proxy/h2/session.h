@@ -94,6 +94,8 @@ class StreamHandler {
  public:
   // Client role. `head` may be taken apart; interim responses come here too.
   virtual void on_response_head(http::ResponseHead& head, bool complete) = 0;
+  // The last byte of a body whose head said its length comes when the peer's half has ended: no
+  // body that is cut there, or longer after all, looks whole to the other side (RFC 9113 §8.1.1).
   virtual void on_data(Bytes bytes) = 0;
   // The peer's half is whole. Not called after a head that was `complete`.
   virtual void on_end(const http::Fields& trailers) = 0;

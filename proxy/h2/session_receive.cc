@@ -359,7 +359,12 @@ void SessionState::on_data(std::int32_t stream_id, Bytes bytes) {
   if (stream->unwanted) return;
   if (stream->handler) {
     frame_data_taken += bytes.size();
-    stream->handler->on_data(bytes);
+    Bytes known = bytes;
+    if (stream->body_left == 0 && !bytes.empty()) {
+      stream->last_byte = bytes.back();
+      known = bytes.first(bytes.size() - 1);
+    }
+    if (!known.empty()) stream->handler->on_data(known);
   }
   if (stream->closing) return;
   stream->unconsumed += bytes.size();
@@ -374,7 +379,8 @@ void SessionState::on_remote_end(StreamState& stream) {
   }
   stream.remote_done = true;
   if (!server()) budget.on_request_answered();
-  if (stream.handler) stream.handler->on_end(trailers);
+  if (stream.handler && stream.last_byte) stream.handler->on_data({&*stream.last_byte, 1});
+  if (stream.handler && !stream.closing) stream.handler->on_end(trailers);
 }
 
 // --- Other frames -------------------------------------------------------------------------------

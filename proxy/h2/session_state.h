@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,8 +37,9 @@ struct StreamFacts {
   StreamHandler* handler = nullptr;
   Asked asked;
   Reset reset_reason;
-  std::int64_t body_left = kUnknown;  // of the peer's body, as its head promised
-  std::size_t unconsumed = 0;         // came while paused: window not given back
+  std::int64_t body_left = kUnknown;   // of the peer's body, as its head promised
+  std::optional<std::byte> last_byte;  // of that body, until the peer's half has ended
+  std::size_t unconsumed = 0;          // came while paused: window not given back
   std::size_t notify_below = 0;
   std::size_t head_bytes = 0;       // in which the peer's head came, if it was taken
   std::size_t held_head_bytes = 0;  // server role: of its head, decoded

@@ -13,6 +13,7 @@ namespace wire = harness::h2;
 using std::string_literals::operator""s;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 
 TEST(H2Server, RequestIsHeardAndAnswered) {
   Endpoint server;
@@ -62,6 +63,22 @@ TEST(H2Server, BodyAndTrailersAreHeard) {
   EXPECT_EQ(server.events(),
             "request 1 POST / at 'h' body 10 [content-length|10]\ndata 1 0123456789\nend 1 "
             "[x-sum|abc]");
+}
+
+TEST(H2Server, TheLastByteOfABodyOfKnownLengthWaitsForItsEnd) {
+  Endpoint server;
+  server.greet();
+  EXPECT_TRUE(server.take(post(1, {{"content-length", "5"}}) + wire::data(1, "01234")));
+  EXPECT_EQ(server.events(), "request 1 POST / at 'h' body 5 [content-length|5]\ndata 1 0123");
+  EXPECT_TRUE(server.take(wire::data(1, "", true)));
+  EXPECT_EQ(server.events(), "data 1 4\nend 1");
+  // Not where the body turns out longer, or is cut.
+  EXPECT_TRUE(server.take(post(3, {{"content-length", "1"}}) + wire::data(3, "0")));
+  EXPECT_TRUE(server.take(wire::data(3, "1", true)));
+  EXPECT_THAT(server.events(), Not(HasSubstr("data")));
+  EXPECT_TRUE(server.take(post(5, {{"content-length", "1"}}) + wire::data(5, "0")));
+  EXPECT_TRUE(server.take(wire::reset(5, wire::kCancel)));
+  EXPECT_THAT(server.events(), Not(HasSubstr("data")));
 }
 
 TEST(H2Server, EmptyBodyEndsByAnEmptyFrame) {
