@@ -137,36 +137,29 @@ void DrainLoadTest::start_load() {
 
 void DrainLoadTest::h1_load(bool tls, std::uint32_t seed) {
   std::mt19937 random(seed);
-  auto client =
-      HttpClient::connect(sluice_->endpoint(tls ? "https" : "http"),
-                          {.tls = tls ? std::optional(harness::ClientTls{}) : std::nullopt});
-  if (!client) return fail(client.error());
-  while (running_) {
+  const auto ask = [&random](HttpClient& client, std::size_t& expected) {
     Fields fields;
     fields.add("Host", host(random() % kBackends));
     const std::size_t size = random() % 100'000;
-    Response response;
-    std::size_t expected = size;
+    expected = size;
     switch (random() % 4) {
       case 0:
-        response = (*client)->request("POST", "/echo", pattern(size), fields);
-        break;
+        return client.request("POST", "/echo", pattern(size), fields);
       case 1:
-        response = (*client)->request("GET", "/chunked/" + std::to_string(size), {}, fields);
-        break;
-      case 2:
-        response =
-            (*client)->request("GET", "/slow?ms=" + std::to_string(random() % 20), {}, fields);
+        return client.request("GET", "/chunked/" + std::to_string(size), {}, fields);
+      case 2: {
+        Response response =
+            client.request("GET", "/slow?ms=" + std::to_string(random() % 20), {}, fields);
         expected = response.body_size;
-        break;
+        return response;
+      }
       default:
-        response = (*client)->request("GET", "/bytes/" + std::to_string(size), {}, fields);
+        return client.request("GET", "/bytes/" + std::to_string(size), {}, fields);
     }
-    if (!response.complete() || response.status != 200 || response.body_size != expected) {
-      return fail("HTTP/1: " + response.summary());
-    }
-    ++requests_;
-  }
+  };
+  const std::string wrong = run({.tls = tls, .ask = ask, .on_whole = [this] { ++requests_; }},
+                                sluice_->endpoint(tls ? "https" : "http"), running_);
+  if (!wrong.empty()) fail(wrong);
 }
 
 void DrainLoadTest::h2_load(std::uint32_t seed) {

@@ -44,6 +44,28 @@ std::string carry(HttpClient& tunnel, const std::string& message) {
   return echoed == message ? "" : "a WebSocket brought back something else";
 }
 
+std::string run(const SerialLoad& load, const harness::Endpoint& endpoint,
+                const std::atomic<bool>& running) {
+  std::unique_ptr<HttpClient> client;
+  while (running) {
+    if (!client) {
+      auto made = HttpClient::connect(
+          endpoint, {.tls = load.tls ? std::optional(harness::ClientTls{}) : std::nullopt});
+      if (!made) return made.error();
+      client = std::move(*made);
+    }
+    std::size_t expected = 0;
+    const harness::Response response = load.ask(*client, expected);
+    if (!response.complete() || response.status != 200 || response.body_size != expected) {
+      return "HTTP/1: " + response.summary();
+    }
+    load.on_whole();
+    // After limits.requests_per_connection another connection is due.
+    if (response.fields.lists("Connection", "close")) client.reset();
+  }
+  return {};
+}
+
 std::string run(const EchoLoad& load, const std::atomic<bool>& running) {
   auto client = load.connect();
   std::map<std::uint32_t, std::size_t> sizes;  // of the uploads under way, by stream

@@ -24,6 +24,17 @@ std::expected<std::unique_ptr<harness::HttpClient>, std::string> open_tunnel(
 // Sends the message and reads it back; empty, or what went wrong.
 std::string carry(harness::HttpClient& tunnel, const std::string& message);
 
+// HTTP/1 exchanges, one after another, each of which must come back whole with a status of 200.
+struct SerialLoad {
+  bool tls = false;
+  // Asks, and says how long the body must be.
+  std::function<harness::Response(harness::HttpClient&, std::size_t& expected)> ask;
+  std::function<void()> on_whole;
+};
+// Until `running` is false; empty, or what went wrong.
+std::string run(const SerialLoad& load, const harness::Endpoint& endpoint,
+                const std::atomic<bool>& running);
+
 // HTTP/2 uploads to `/echo`, eight at a time, each of which must come back whole.
 struct EchoLoad {
   struct Upload {

@@ -162,6 +162,7 @@ void ShiftLoadTest::start_all() {
   harness::make_certificate(directory_->path(), "server", names);
   start({.workers = static_cast<int>(std::max(1u, std::thread::hardware_concurrency())),
          .timeouts = "stream = \"10m\"",
+         .limits = "requests_per_connection = 1000",
          .listener = "protocols = [\"http/1.1\", \"h2\"]",
          .backends = {{"blue", {{"one", blue_.address()}, {"two", blue_two_.address()}}},
                       {"green", {{"one", green_.address()}, {"two", green_two_.address()}}},
@@ -182,23 +183,16 @@ void ShiftLoadTest::start_load() {
 
 void ShiftLoadTest::h1_load(bool tls, std::uint32_t seed) {
   std::mt19937 random(seed);
-  auto client =
-      HttpClient::connect(sluice_->endpoint(tls ? "https" : "http"),
-                          {.tls = tls ? std::optional(harness::ClientTls{}) : std::nullopt});
-  if (!client) return fail(client.error());
-  while (running_) {
+  const auto ask = [&random](HttpClient& client, std::size_t& expected) {
     Fields fields;
     fields.add("Host", host(static_cast<int>(random() % kRoutes)));
-    const std::size_t size = random() % 2000;
-    const bool posts = random() % 2 == 0;
-    const Response response =
-        posts ? (*client)->request("POST", "/echo", pattern(size), fields)
-              : (*client)->request("GET", "/bytes/" + std::to_string(size), {}, fields);
-    if (!response.complete() || response.status != 200 || response.body_size != size) {
-      return fail("HTTP/1: " + response.summary());
-    }
-    ++requests_;
-  }
+    expected = random() % 2000;
+    if (random() % 2 == 0) return client.request("POST", "/echo", pattern(expected), fields);
+    return client.request("GET", "/bytes/" + std::to_string(expected), {}, fields);
+  };
+  const std::string wrong = run({.tls = tls, .ask = ask, .on_whole = [this] { ++requests_; }},
+                                sluice_->endpoint(tls ? "https" : "http"), running_);
+  if (!wrong.empty()) fail(wrong);
 }
 
 void ShiftLoadTest::h2_load(bool grpc, std::uint32_t seed) {
@@ -355,6 +349,7 @@ TEST_F(ShiftLoadTest, G1G3RandomChangesUnderMixedLoadFailNothingAndAreInForceOnR
   EXPECT_EQ(metric("sluice_access_log_dropped_total"), 0);
   EXPECT_GT(requests_, changes / 4);
   EXPECT_GT(websocket_messages_, 0u);
+  EXPECT_GT(metric("sluice_limits_hit_total{limit=\"requests_per_connection\"}"), 0);
   stop();
 
   std::ifstream log(directory_->file("access.log"));
