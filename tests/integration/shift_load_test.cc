@@ -125,12 +125,11 @@ class ShiftLoadTest : public SluiceTest {
     if (failures_.size() < 20) failures_.push_back(why);
     running_ = false;
   }
-  // One random change through `admin`; what it has brought about goes into the timeline. False: it
+  // One random change; what it has brought about goes into the timeline. False: it
   // waited for a server's exchanges and probes, so that its time is not that of a shift.
-  bool change(HttpClient& admin, std::mt19937& random);
+  bool change(std::mt19937& random);
   void note(const json& body, WallTime now);
-  json call(HttpClient& admin, std::string_view method, const std::string& target,
-            const std::string& form);
+  json call(std::string_view method, const std::string& target, const std::string& form);
 
   harness::StrictOrigin blue_two_{
       harness::StrictOrigin::Options{.name = "blue", .record_max = 0, .tls = {}}};
@@ -140,6 +139,7 @@ class ShiftLoadTest : public SluiceTest {
       harness::StrictH2Origin::Options{.name = "hblue", .tls = {}, .record_max = 0}};
   harness::StrictH2Origin h2_green_{
       harness::StrictH2Origin::Options{.name = "hgreen", .tls = {}, .record_max = 0}};
+  std::unique_ptr<HttpClient> admin_;
   std::atomic<bool> running_{true};
   std::atomic<std::uint64_t> requests_{0};
   std::atomic<std::uint64_t> websocket_messages_{0};
@@ -162,8 +162,8 @@ void ShiftLoadTest::start_all() {
   harness::make_certificate(directory_->path(), "server", names);
   start({.workers = static_cast<int>(std::max(1u, std::thread::hardware_concurrency())),
          .timeouts = "stream = \"10m\"",
-         .limits = "requests_per_connection = 1000",
-         .listener = "protocols = [\"http/1.1\", \"h2\"]",
+         .listener = "protocols = [\"http/1.1\", \"h2\"]\n"
+                     "limits = { requests_per_connection = 1000 }",
          .backends = {{"blue", {{"one", blue_.address()}, {"two", blue_two_.address()}}},
                       {"green", {{"one", green_.address()}, {"two", green_two_.address()}}},
                       {"hblue", {{"one", h2_blue_.address()}}},
@@ -237,12 +237,19 @@ void ShiftLoadTest::websocket_load(std::uint32_t seed) {
   }
 }
 
-json ShiftLoadTest::call(HttpClient& admin, std::string_view method, const std::string& target,
+json ShiftLoadTest::call(std::string_view method, const std::string& target,
                          const std::string& form) {
+  if (!admin_) {
+    auto made = HttpClient::connect(sluice_->admin());
+    if (!made) return fail(made.error()), json{};
+    admin_ = std::move(*made);
+  }
   Fields fields;
   if (!form.empty()) fields.add("Content-Type", "application/x-www-form-urlencoded");
-  const Response response = admin.request(method, target, form, fields);
+  const Response response = admin_->request(method, target, form, fields);
   const WallTime now = std::chrono::system_clock::now();
+  // After limits.requests_per_connection another connection is due.
+  if (response.fields.lists("Connection", "close")) admin_.reset();
   json body = json::parse(response.body, nullptr, false);
   // The end of a route's history is a fair answer to a rollback.
   if (response.status == 409 && body["code"] == "nothing_before") return {};
@@ -273,7 +280,7 @@ void ShiftLoadTest::note(const json& body, WallTime now) {
   }
 }
 
-bool ShiftLoadTest::change(HttpClient& admin, std::mt19937& random) {
+bool ShiftLoadTest::change(std::mt19937& random) {
   const auto backends = [](int route) {
     return route < kFirstH2Route ? std::pair("blue", "green") : std::pair("hblue", "hgreen");
   };
@@ -286,23 +293,23 @@ bool ShiftLoadTest::change(HttpClient& admin, std::mt19937& random) {
   const std::string name = "r" + std::to_string(route);
   const unsigned dice = random() % 1000;
   if (dice < 600) {
-    call(admin, "PUT", "/weights/" + name, weights(route, ""));
+    call("PUT", "/weights/" + name, weights(route, ""));
   } else if (dice < 750) {
     const auto [one, other] = backends(route);
-    call(admin, "POST", "/switch/" + name, std::string("to=") + (random() % 2 ? one : other));
+    call("POST", "/switch/" + name, std::string("to=") + (random() % 2 ? one : other));
   } else if (dice < 870) {
-    call(admin, "POST", "/rollback/" + name, "");
+    call("POST", "/rollback/" + name, "");
   } else if (dice < 990) {
     const int second = (route + 1 + static_cast<int>(random() % (kRoutes - 1))) % kRoutes;
-    call(admin, "POST", "/shifts",
+    call("POST", "/shifts",
          weights(route, name + "/") + "&" + weights(second, "r" + std::to_string(second) + "/"));
   } else {
     // Drained, safe, and back, while its neighbour does the work.
     const std::string server = std::string("/servers/") + (random() % 2 ? "blue" : "green") +
                                (random() % 2 ? "/one" : "/two");
-    const json drained = call(admin, "POST", server + "/drain?wait=30s", "");
+    const json drained = call("POST", server + "/drain?wait=30s", "");
     if (!drained.is_null() && drained["safe_to_stop"] != true) fail("a wait that was none");
-    call(admin, "POST", server + "/resume?wait=30s", "");
+    call("POST", server + "/resume?wait=30s", "");
     return false;
   }
   return true;
@@ -320,8 +327,6 @@ TEST_F(ShiftLoadTest, G1G3RandomChangesUnderMixedLoadFailNothingAndAreInForceOnR
   ASSERT_TRUE(
       wait_until([&] { return (requests_ > 100 && websocket_messages_ > 10) || !running_; }));
   std::mt19937 random(seed);
-  auto admin = HttpClient::connect(sluice_->admin());
-  ASSERT_TRUE(admin) << admin.error();
   // A bare write and fsync in the same place, taken in turn with the changes.
   const int bare =
       ::open(directory_->file("state/bare").c_str(), O_CREAT | O_WRONLY | O_APPEND, 0600);
@@ -336,7 +341,7 @@ TEST_F(ShiftLoadTest, G1G3RandomChangesUnderMixedLoadFailNothingAndAreInForceOnR
     if (counts) into.push_back(took.count());
   };
   for (std::uint64_t i = 0; i < changes && running_; ++i) {
-    time(shift_ms, [&] { return change(**admin, random); });
+    time(shift_ms, [&] { return change(random); });
     time(bare_ms, [&] {
       if (::write(bare, record.data(), record.size()) < 0 || ::fsync(bare) != 0) fail("bare fsync");
       return true;
