@@ -57,7 +57,7 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
     JsonTree* made = &root;
     if (!path_.empty()) {
       const bool named = path_.back()->type == JsonTree::Type::object;
-      made = &path_.back()->members.emplace_back(named ? name_ : std::string(), JsonTree{}).second;
+      made = &path_.back()->members.emplace_back(named ? name_ : std::string(), JsonTree{}).tree;
     }
     made->type = type;
     return made;
@@ -93,9 +93,8 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
 }  // namespace
 
 const JsonTree* JsonTree::find(std::string_view name) const {
-  const auto found =
-      std::ranges::find_if(members, [name](const auto& member) { return member.first == name; });
-  return found == members.end() ? nullptr : &found->second;
+  const auto found = std::ranges::find(members, name, &JsonMember::name);
+  return found == members.end() ? nullptr : &found->tree;
 }
 
 std::expected<JsonTree, std::string> JsonTree::parse(std::string_view text) {

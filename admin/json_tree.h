@@ -6,10 +6,11 @@
 #include <expected>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace sluice::admin {
+
+struct JsonMember;
 
 struct JsonTree {
   enum class Type : std::uint8_t { null, boolean, number, text, object, array };
@@ -18,13 +19,17 @@ struct JsonTree {
   static constexpr std::size_t kValuesMax = 4096;
 
   Type type = Type::null;
-  std::string value;  // of a text, decoded; of a number or boolean, as written
-  std::vector<std::pair<std::string, JsonTree>>
-      members;  // of an object; of an array, without names
+  std::string value;                // of a text, decoded; of a number or boolean, as written
+  std::vector<JsonMember> members;  // of an object; of an array, without names
 
   const JsonTree* find(std::string_view name) const;
   // The error is a clause that says where and what.
   static std::expected<JsonTree, std::string> parse(std::string_view text);
+};
+
+struct JsonMember {
+  std::string name;
+  JsonTree tree;
 };
 
 std::string_view to_string(JsonTree::Type type);

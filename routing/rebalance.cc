@@ -185,7 +185,7 @@ std::optional<Rebalance::Exchange> Rebalance::best_exchange() const {
   constexpr std::size_t kEnough = 8;
   std::vector<std::size_t> by_size(pieces_.size());
   std::iota(by_size.begin(), by_size.end(), std::size_t{0});
-  std::ranges::stable_sort(by_size, {}, [&](std::size_t i) { return pieces_[i].size; });
+  std::ranges::sort(by_size, {}, [&](std::size_t i) { return std::pair(pieces_[i].size, i); });
   std::optional<Exchange> best;
   std::size_t found = 0;
   for (const std::size_t piece : by_size) {
