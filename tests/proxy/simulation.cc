@@ -172,6 +172,7 @@ void Simulation::add_clients() {
     const bool http2 = options_.http2_clients > 0 && chance_.happens(options_.http2_clients);
     std::size_t abort_at_turn = 0;
     if (options_.client_aborts && chance_.happens(0.5)) abort_at_turn = chance_.between(1, 400);
+    if (options_.clients_reset_at > 0) abort_at_turn = options_.clients_reset_at;
     if (http2) {
       http2_clients_.push_back(std::make_unique<Http2Client>(
           H2Peer(network_.connect(kSimulatedListener)), abort_at_turn));
@@ -191,8 +192,13 @@ void Simulation::fail(std::string what) {
   if (failure_.empty()) failure_ = "seed " + std::to_string(plan_.seed) + ": " + std::move(what);
 }
 
+bool Simulation::server_resets_now() {
+  return turns_ == options_.servers_reset_at || (options_.server_aborts && chance_.happens(0.002));
+}
+
 bool Simulation::may_break() const {
-  return options_.server_aborts || plan_.reset > 0 || plan_.open_error > 0;
+  return options_.server_aborts || options_.servers_reset_at > 0 ||
+         options_.server_streams_reset_at > 0 || plan_.reset > 0 || plan_.open_error > 0;
 }
 
 Simulation::Asked Simulation::next_request() {
@@ -245,7 +251,8 @@ void Simulation::check_response(const Asked& asked, const SimpleMessage& respons
     // The proxy's own answers to what broke behind it.
     const bool own = status == "HTTP/1.1 502" || status == "HTTP/1.1 503" ||
                      status == "HTTP/1.1 504" || status == "HTTP/1.1 408";
-    if (!may_break() || !own) fail("unexpected status: " + response.start_line + ", " + response.body);
+    if (!may_break() || !own)
+      fail("unexpected status: " + response.start_line + ", " + response.body);
     return;
   }
   if (response.field("x-method") != asked.method) fail("answer to another request");
@@ -318,7 +325,7 @@ void Simulation::step_origins() {
     const std::string news = connection.peer.take();
     connection.input += news;
     if (connection.answered_last) continue;
-    if (options_.server_aborts && chance_.happens(0.002)) {
+    if (server_resets_now()) {
       connection.peer.reset();
       connection.answered_last = true;
       continue;
@@ -394,9 +401,8 @@ bool Simulation::all_done() const {
 }
 
 std::string Simulation::run() {
-  std::size_t turns = 0;
   while (!all_done() && failure_.empty()) {
-    if (++turns > kTurnsMax) {
+    if (++turns_ > kTurnsMax) {
       fail("it hangs");
       break;
     }
@@ -405,6 +411,7 @@ std::string Simulation::run() {
     step_origins();
     reactor_->loop().turn(reactor_->loop().now() + std::chrono::milliseconds(1));
   }
+  const std::size_t turns = std::exchange(turns_, kTurnsMax + 1);  // nothing is broken off any more
   reactor_->drain();
   worker_->close_pools();
   for (int i = 0; i < 2000 && reactor_->loop().attached() > 0; ++i) {
@@ -416,6 +423,7 @@ std::string Simulation::run() {
   if (reactor_->loop().blocks().lent() > 0) fail("output blocks are lost");
   if (const std::string left = network_.check_clean(); !left.empty()) fail(left);
   worker_.reset();
+  turns_ = turns;
   return failure_;
 }
 

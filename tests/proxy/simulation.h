@@ -59,8 +59,14 @@ class Simulation final : public WorkerObserver {
     std::size_t requests_per_client = 6;
     std::size_t body_bytes_max = 12'000;
     std::size_t servers = 2;
+    // Now and then, by chance.
     bool client_aborts = false;
     bool server_aborts = false;
+    // In just that turn, whatever is there; 0: never.
+    std::size_t clients_reset_at = 0;         // clients' connections
+    std::size_t client_streams_reset_at = 0;  // HTTP/2: what they wait for
+    std::size_t servers_reset_at = 0;         // origins' connections
+    std::size_t server_streams_reset_at = 0;  // HTTP/2: what they haven't answered whole
     bool pipelining = true;
     double http2_clients = 0;    // the share of clients that speak HTTP/2
     bool http2_servers = false;  // origins do
@@ -77,6 +83,7 @@ class Simulation final : public WorkerObserver {
   std::size_t responses_whole() const { return responses_whole_; }
   std::size_t responses_cut() const { return responses_cut_; }
   std::size_t requests_at_origins() const { return requests_at_origins_; }
+  std::size_t turns() const { return turns_; }  // until all clients were done
   std::uint64_t counted(admin::Count what) const { return counters_.get(what); }
 
  private:
@@ -116,6 +123,7 @@ class Simulation final : public WorkerObserver {
   void check_response(const Asked& asked, const SimpleMessage& response);
   // Whether something may go wrong that isn't the proxy's fault.
   bool may_break() const;
+  bool server_resets_now();
   bool all_done() const;
   void add_clients();
   void step_client(Client& client);
@@ -126,6 +134,7 @@ class Simulation final : public WorkerObserver {
   void step_origins();
   void step_http2_origins();
   void answer(Http2Origin& connection, std::uint32_t id);
+  void reset_streams(Http2Origin& connection);
   void end_soon(Http2Origin& connection);
   void answer(OriginConnection& connection, const SimpleMessage& request);
   void fail(std::string what);
@@ -145,6 +154,7 @@ class Simulation final : public WorkerObserver {
   std::vector<std::unique_ptr<Client>> clients_;
   std::vector<std::unique_ptr<Http2Client>> http2_clients_;
   std::string failure_;
+  std::size_t turns_ = 0;
   std::size_t responses_whole_ = 0;
   std::size_t responses_cut_ = 0;
   std::size_t requests_at_origins_ = 0;

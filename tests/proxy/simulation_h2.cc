@@ -54,7 +54,8 @@ void Simulation::take_answers(Http2Client& client) {
     } else if (stream.reset) {
       if (!may_break()) fail("a stream was reset: " + wire::code_name(*stream.reset));
       ++responses_cut_;
-    } else if (options_.client_aborts && chance_.happens(0.003)) {
+    } else if (turns_ == options_.client_streams_reset_at ||
+               (options_.client_aborts && chance_.happens(0.003))) {
       client.peer.reset(id);
       ++responses_cut_;
     } else {
@@ -97,11 +98,12 @@ void Simulation::step_http2_origins() {
     H2Peer& peer = connection->peer;
     peer.step();
     if (!peer.complaint().empty()) fail("to an origin: " + peer.complaint());
-    if (options_.server_aborts && chance_.happens(0.002)) {
+    if (server_resets_now()) {
       peer.peer().reset();
       connection->over = true;
       continue;
     }
+    if (turns_ == options_.server_streams_reset_at) reset_streams(*connection);
     for (const auto& [id, stream] : peer.streams()) {
       if (id > connection->last || !stream.ended || !connection->answered.insert(id).second) {
         continue;
@@ -114,6 +116,14 @@ void Simulation::step_http2_origins() {
     }
   }
   std::erase_if(http2_origins_, [](const auto& connection) { return connection->over; });
+}
+
+void Simulation::reset_streams(Http2Origin& connection) {
+  for (auto& [id, stream] : connection.peer.streams()) {
+    const bool answered = !connection.answered.insert(id).second;
+    if (answered && stream.unsent.empty()) continue;
+    connection.peer.reset(id, wire::kInternalError);
+  }
 }
 
 void Simulation::answer(Http2Origin& connection, std::uint32_t id) {

@@ -129,6 +129,33 @@ TEST(Simulation, AbortsOfStreamsAndConnectionsLeaveNothingBehind) {
   EXPECT_GT(resets, 0u);
 }
 
+// Not by chance: in each turn that a run has, for every pair of versions.
+TEST(Simulation, AnAbortInAnyTurnLeavesNothingBehind) {
+  using Turn = std::size_t Simulation::Options::*;
+  constexpr Turn kAborts[] = {
+      &Simulation::Options::clients_reset_at, &Simulation::Options::client_streams_reset_at,
+      &Simulation::Options::servers_reset_at, &Simulation::Options::server_streams_reset_at};
+  for (const auto& [clients, servers] :
+       {std::pair(0.0, false), {1.0, false}, {0.0, true}, {1.0, true}}) {
+    Simulation::Options options{.plan = io::FaultPlan::chaos(7),
+                                .clients = 2,
+                                .requests_per_client = 3,
+                                .servers = 1,
+                                .http2_clients = clients,
+                                .http2_servers = servers};
+    Simulation undisturbed(options);
+    ASSERT_EQ(undisturbed.run(), "");
+    for (const Turn abort : kAborts) {
+      for (std::size_t turn = 1; turn <= undisturbed.turns(); turn += kShare) {
+        Simulation::Options broken = options;
+        broken.*abort = turn;
+        Simulation simulation(broken);
+        ASSERT_EQ(simulation.run(), "") << "in turn " << turn;
+      }
+    }
+  }
+}
+
 TEST(Simulation, LargeBodiesShareHttp2ConnectionsWithBackPressure) {
   const auto [first, last] = seeds(100);
   for (std::uint64_t seed = first; seed < last; ++seed) {
