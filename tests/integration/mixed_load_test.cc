@@ -345,7 +345,8 @@ TEST_F(MixedLoadTest, EveryCompletedBodyIsRightAndNothingIsLeftBehind) {
   RecordProperty("seconds", std::to_string(took.count()));
 
   EXPECT_TRUE(wait_until([&] { return descriptors() <= idle_descriptors; })) << descriptors();
-  const std::uint64_t slack = kSanitized ? 131'072 : 16'384;
+  // AddressSanitizer keeps 256 MiB of what was freed: the release build is the one that measures.
+  const std::uint64_t slack = kSanitized ? 327'680 : 16'384;
   EXPECT_TRUE(wait_until([&] { return sluice_->memory().rss_kib <= idle_memory + slack; }))
       << idle_memory << " KiB before, " << sluice_->memory().rss_kib << " KiB after";
   EXPECT_EQ(metric("sluice_client_connections{listener=\"http\"}"), 0);
