@@ -89,6 +89,8 @@ std::string split_line(const Json& answer) {
     line += ", revision " + cell_text(*revision);
   const auto before = answer.find("before");
   const auto changed = answer.find("changed");
+  const auto restored = answer.find("of");
+  if (restored != answer.end()) line += ", as in revision " + cell_text(*restored);
   if (before != answer.end()) line += ", was " + cell_text(*before);
   if (changed != answer.end() && *changed == false) line += ", unchanged";
   return line + '\n';
@@ -170,7 +172,8 @@ std::string describe(const Json& object) {
 
 std::string describe_change(const Json& answer) {
   std::string text = split_line(answer);
-  std::vector<std::string> said = {"route", "revision", "changed", "weights", "before", "in_force"};
+  std::vector<std::string> said = {"route",   "revision", "changed", "of",
+                                   "weights", "before",   "in_force"};
   if (text.empty()) {
     text = server_line(answer);
     said = {"backend", "server", "revision", "changed", "safe_to_stop"};

@@ -61,6 +61,9 @@ TEST(Show, AShiftIsOneLine) {
                                      "before": {"blue": 100, "green": 0},
                                      "in_force": {"everywhere": true, "workers": 4}})")),
             "app: blue=90 green=10, revision 42, was blue=100 green=0\n");
+  EXPECT_EQ(describe_change(json(R"({"route": "app", "revision": 43, "changed": true, "of": 41,
+                                     "weights": {"blue": 1}, "before": {"blue": 9}})")),
+            "app: blue=1, revision 43, as in revision 41, was blue=9\n");
   EXPECT_EQ(describe_change(json(R"({"route": "app", "revision": 42, "changed": false,
                                      "weights": {"blue": 90}})")),
             "app: blue=90, revision 42, unchanged\n");
