@@ -4,8 +4,10 @@ usage: grpc_echo.py server [CERT KEY]
        grpc_echo.py client HOST:PORT [CA]
        grpc_echo.py down HOST:PORT          the server is down: UNAVAILABLE
        grpc_echo.py unknown HOST:PORT       no such route: UNIMPLEMENTED
+       grpc_echo.py load HOST:PORT AUTHORITY    calls until SIGTERM; says how many
 """
 import concurrent.futures
+import signal
 import sys
 import time
 
@@ -122,10 +124,29 @@ def run(channel):
     assert [call.result() for call in many] == [b"%d" % i for i in range(200)]
 
 
+def load(target, authority):
+    options = SIZE + [("grpc.default_authority", authority)]
+    channel = grpc.insecure_channel(target, options=options)
+    over = []
+    signal.signal(signal.SIGTERM, lambda *_: over.append(True))
+    print("client runs", flush=True)
+    calls = 0
+    while not over:
+        message = b"%d" % calls * (calls % 100)
+        assert method("unary_unary", channel, "Unary")(message, timeout=30) == message
+        parts = [message, b"", b"x"]
+        assert list(method("stream_stream", channel, "Echo")(iter(parts), timeout=30)) == parts
+        calls += 2
+        time.sleep(0.002)
+    print("calls", calls)
+
+
 def main():
     what, rest = sys.argv[1], sys.argv[2:]
     if what == "server":
         return serve(rest)
+    if what == "load":
+        return load(*rest)
     channel = connect(rest[0], rest[1] if len(rest) > 1 else None)
     if what == "client":
         run(channel)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -19,6 +20,7 @@
 
 #include "proxy/base/rfc3339.h"
 #include "tests/harness/certificate.h"
+#include "tests/harness/child.h"
 #include "tests/harness/h2_client.h"
 #include "tests/harness/pattern.h"
 #include "tests/harness/strict_h2_origin.h"
@@ -28,15 +30,29 @@
 namespace sluice::integration {
 namespace {
 
+using harness::Child;
 using harness::H2Client;
 using harness::pattern;
 using Revision = std::uint64_t;
 
 constexpr int kRoutes = 20;
 constexpr int kFirstH2Route = 10;  // these and the following go to servers of HTTP/2
+constexpr int kGrpcRoute = 19;     // the last to real gRPC servers
+
+constexpr const char* kPython = "/usr/bin/python3";
+constexpr const char* kGrpcScript = SLUICE_SOURCE_DIR "/tests/clients/grpc_echo.py";
+// It knows nothing of GET /health.
+constexpr const char* kGrpcBackend = "protocol = \"h2\"\nhealth = { enabled = false }";
 
 std::string host(int route) {
   return "r" + std::to_string(route) + ".test";
+}
+
+// The two backends that a route is split over.
+std::pair<std::string, std::string> backends_of(int route) {
+  if (route == kGrpcRoute) return {"gblue", "ggreen"};
+  if (route >= kFirstH2Route) return {"hblue", "hgreen"};
+  return {"blue", "green"};
 }
 
 double p99(std::vector<double> values) {
@@ -117,8 +133,9 @@ class ShiftLoadTest : public SluiceTest {
   void start_all();
   void start_load();
   void h1_load(bool tls, std::uint32_t seed);
-  void h2_load(bool grpc, std::uint32_t seed);
+  void h2_load(bool tls, std::uint32_t seed);
   void websocket_load(std::uint32_t seed);
+  std::uint64_t grpc_calls();
 
   void fail(const std::string& why) {
     const std::lock_guard held(mutex_);
@@ -139,6 +156,8 @@ class ShiftLoadTest : public SluiceTest {
       harness::StrictH2Origin::Options{.name = "hblue", .tls = {}, .record_max = 0}};
   harness::StrictH2Origin h2_green_{
       harness::StrictH2Origin::Options{.name = "hgreen", .tls = {}, .record_max = 0}};
+  std::array<std::unique_ptr<Child>, 2> grpc_servers_;
+  std::unique_ptr<Child> grpc_client_;
   std::unique_ptr<HttpClient> admin_;
   std::atomic<bool> running_{true};
   std::atomic<std::uint64_t> requests_{0};
@@ -154,10 +173,14 @@ void ShiftLoadTest::start_all() {
   std::string routes;
   for (int route = 0; route < kRoutes; ++route) {
     names.push_back(host(route));
-    const char* split =
-        route < kFirstH2Route ? "{ blue = 1, green = 1 }" : "{ hblue = 1, hgreen = 1 }";
+    const auto [one, other] = backends_of(route);
     routes += "[routes.r" + std::to_string(route) + "]\nhost = \"" + host(route) +
-              "\"\nsplit = " + split + "\n";
+              "\"\nsplit = { " + one + " = 1, " + other + " = 1 }\n";
+  }
+  std::vector<std::string> grpc_addresses;
+  for (std::unique_ptr<Child>& server : grpc_servers_) {
+    server = Child::start({kPython, kGrpcScript, "server"});
+    grpc_addresses.push_back("127.0.0.1:" + server->wait_for_line("port "));
   }
   harness::make_certificate(directory_->path(), "server", names);
   start({.workers = static_cast<int>(std::max(1u, std::thread::hardware_concurrency())),
@@ -167,8 +190,13 @@ void ShiftLoadTest::start_all() {
          .backends = {{"blue", {{"one", blue_.address()}, {"two", blue_two_.address()}}},
                       {"green", {{"one", green_.address()}, {"two", green_two_.address()}}},
                       {"hblue", {{"one", h2_blue_.address()}}},
-                      {"hgreen", {{"one", h2_green_.address()}}}},
-         .backend_lines = {{"hblue", "protocol = \"h2\""}, {"hgreen", "protocol = \"h2\""}},
+                      {"hgreen", {{"one", h2_green_.address()}}},
+                      {"gblue", {{"one", grpc_addresses[0]}}},
+                      {"ggreen", {{"one", grpc_addresses[1]}}}},
+         .backend_lines = {{"hblue", "protocol = \"h2\""},
+                           {"hgreen", "protocol = \"h2\""},
+                           {"gblue", kGrpcBackend},
+                           {"ggreen", kGrpcBackend}},
          .routes = routes,
          .more = "[access_log]\npath = \"@DIR@/access.log\"\n[ledger]\nhistory = 100000\n"});
 }
@@ -179,13 +207,23 @@ void ShiftLoadTest::start_load() {
   threads_.emplace_back([this] { h2_load(false, 3); });
   threads_.emplace_back([this] { h2_load(true, 4); });
   threads_.emplace_back([this] { websocket_load(5); });
+  grpc_client_ = Child::start(
+      {kPython, kGrpcScript, "load", sluice_->endpoint("http").text(), host(kGrpcRoute)});
+}
+
+// Ends the gRPC client, which has stopped earlier if a call of its has failed.
+std::uint64_t ShiftLoadTest::grpc_calls() {
+  grpc_client_->signal(SIGTERM);
+  const std::string calls = grpc_client_->wait_for_line("calls ");
+  if (calls.empty()) fail("gRPC: " + grpc_client_->output());
+  return std::strtoull(calls.c_str(), nullptr, 10);
 }
 
 void ShiftLoadTest::h1_load(bool tls, std::uint32_t seed) {
   std::mt19937 random(seed);
   const auto ask = [&random](HttpClient& client, std::size_t& expected) {
     Fields fields;
-    fields.add("Host", host(static_cast<int>(random() % kRoutes)));
+    fields.add("Host", host(static_cast<int>(random() % kGrpcRoute)));
     expected = random() % 2000;
     if (random() % 2 == 0) return client.request("POST", "/echo", pattern(expected), fields);
     return client.request("GET", "/bytes/" + std::to_string(expected), {}, fields);
@@ -195,27 +233,19 @@ void ShiftLoadTest::h1_load(bool tls, std::uint32_t seed) {
   if (!wrong.empty()) fail(wrong);
 }
 
-void ShiftLoadTest::h2_load(bool grpc, std::uint32_t seed) {
+void ShiftLoadTest::h2_load(bool tls, std::uint32_t seed) {
   std::mt19937 random(seed);
-  // gRPC over TLS, the rest in the clear.
-  const auto connect = [this, grpc] {
+  const auto connect = [this, tls] {
     H2Client::Options options{.keeps_bodies = false};
-    if (grpc) options.tls = harness::ClientTls{};
-    return H2Client::connect(sluice_->endpoint(grpc ? "https" : "http"), std::move(options));
+    if (tls) options.tls = harness::ClientTls{};
+    return H2Client::connect(sluice_->endpoint(tls ? "https" : "http"), std::move(options));
   };
-  const auto next = [&random, grpc] {
-    const int route = grpc ? kFirstH2Route + static_cast<int>(random() % 10)
-                           : static_cast<int>(random() % kRoutes);
-    EchoLoad::Upload upload{.fields = {}, .size = 5 + random() % 2000};
-    upload.fields.add("Host", host(route));
-    if (grpc) {
-      upload.fields.add("content-type", "application/grpc");
-      upload.fields.add("te", "trailers");
-    }
+  const auto next = [&random] {
+    EchoLoad::Upload upload{.fields = {}, .size = random() % 2000};
+    upload.fields.add("Host", host(static_cast<int>(random() % kGrpcRoute)));
     return upload;
   };
-  const std::string wrong =
-      run({grpc ? "gRPC" : "HTTP/2", connect, next, [this] { ++requests_; }}, running_);
+  const std::string wrong = run({"HTTP/2", connect, next, [this] { ++requests_; }}, running_);
   if (!wrong.empty()) fail(wrong);
 }
 
@@ -281,11 +311,8 @@ void ShiftLoadTest::note(const json& body, WallTime now) {
 }
 
 bool ShiftLoadTest::change(std::mt19937& random) {
-  const auto backends = [](int route) {
-    return route < kFirstH2Route ? std::pair("blue", "green") : std::pair("hblue", "hgreen");
-  };
   const auto weights = [&](int route, const std::string& prefix) {
-    const auto [one, other] = backends(route);
+    const auto [one, other] = backends_of(route);
     return prefix + one + "=" + std::to_string(random() % 100) + "&" + prefix + other + "=" +
            std::to_string(1 + random() % 100);
   };
@@ -295,8 +322,8 @@ bool ShiftLoadTest::change(std::mt19937& random) {
   if (dice < 600) {
     call("PUT", "/weights/" + name, weights(route, ""));
   } else if (dice < 750) {
-    const auto [one, other] = backends(route);
-    call("POST", "/switch/" + name, std::string("to=") + (random() % 2 ? one : other));
+    const auto [one, other] = backends_of(route);
+    call("POST", "/switch/" + name, "to=" + (random() % 2 ? one : other));
   } else if (dice < 870) {
     call("POST", "/rollback/" + name, "");
   } else if (dice < 990) {
@@ -324,6 +351,7 @@ TEST_F(ShiftLoadTest, G1G3RandomChangesUnderMixedLoadFailNothingAndAreInForceOnR
   SCOPED_TRACE("SLUICE_SHIFTS_SEED=" + std::to_string(seed));
   start_all();
   start_load();
+  ASSERT_NE(grpc_client_->wait_for_line("client "), "");
   ASSERT_TRUE(
       wait_until([&] { return (requests_ > 100 && websocket_messages_ > 10) || !running_; }));
   std::mt19937 random(seed);
@@ -350,6 +378,8 @@ TEST_F(ShiftLoadTest, G1G3RandomChangesUnderMixedLoadFailNothingAndAreInForceOnR
   ::close(bare);
   running_ = false;
   for (std::thread& thread : std::exchange(threads_, {})) thread.join();
+  const std::uint64_t calls = grpc_calls();
+  EXPECT_GT(calls, 0u);
   EXPECT_THAT(failures_, testing::IsEmpty());
   EXPECT_EQ(metric("sluice_access_log_dropped_total"), 0);
   EXPECT_GT(requests_, changes / 4);
@@ -368,12 +398,13 @@ TEST_F(ShiftLoadTest, G1G3RandomChangesUnderMixedLoadFailNothingAndAreInForceOnR
     if (!why.empty() && wrong.size() < 10) wrong.push_back(why + text);
   }
   EXPECT_THAT(wrong, testing::IsEmpty());
-  EXPECT_GE(judged, requests_);
+  EXPECT_GE(judged, requests_ + calls);
   const double difference = p99(shift_ms) - p99(bare_ms);
   std::printf(
-      "%llu changes, %llu requests, %llu WebSocket messages; p99 of a shift %.2f ms, of a "
-      "bare write and fsync %.2f ms, difference %.2f ms\n",
+      "%llu changes, %llu requests, %llu gRPC calls, %llu WebSocket messages; p99 of a shift "
+      "%.2f ms, of a bare write and fsync %.2f ms, difference %.2f ms\n",
       static_cast<unsigned long long>(changes), static_cast<unsigned long long>(requests_.load()),
+      static_cast<unsigned long long>(calls),
       static_cast<unsigned long long>(websocket_messages_.load()), p99(shift_ms), p99(bare_ms),
       difference);
   RecordProperty("p99_difference_ms", std::to_string(difference));
