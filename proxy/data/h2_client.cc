@@ -153,6 +153,11 @@ void H2Client::answer_refused(h2::Stream& stream, const http::RequestHead& head,
   streams_.push_back(*new H2ClientStream(*this, stream));
 }
 
+// The client leaves: what it has asked is answered, and that was it.
+void H2Client::on_goaway() {
+  if (state_ != State::last) end();
+}
+
 void H2Client::large_body_begins() {
   if (large_bodies_++ == 0) connection_.transport().set_streaming(true);
 }

@@ -6,7 +6,7 @@
 //
 //             drain(), enough requests              a while later          no stream left
 //    serving ──────────────────────────→ announced ───────────────→ last ────────────────→ done
-//       │ idle timeout                                                ↑
+//       │ idle timeout, GOAWAY from the client                        ↑
 //       ├─────────────────────────────────────────────────────────────┘
 //       └ bad, slow, too dear: GOAWAY with the reason, streams lost ─────────────────────→ done
 //
@@ -82,8 +82,8 @@ class H2Client final : public ClientProtocol,
                                 bool complete) override;
   void on_refused_request(h2::Stream& stream, const http::RequestHead& head,
                           const http::ParseError& error) override;
-  void on_goaway() override {}    // of the client's role
-  void on_settings() override {}  // likewise
+  void on_goaway() override;
+  void on_settings() override {}  // of the client's role
   // h2::Output
   void write(Bytes bytes) override;
   bool has_room() const override;

@@ -271,8 +271,10 @@ void SessionState::deliver(StreamState& stream) {
 void SessionState::deliver_session_news() {
   if (std::exchange(settings_news, false)) handler.on_settings();
   if (std::exchange(go_away_news, false)) {
-    drop_unsent_requests();
-    deliver();
+    if (!server()) {
+      drop_unsent_requests();
+      deliver();
+    }
     handler.on_goaway();
   }
 }

@@ -155,7 +155,9 @@ class SessionHandler {
   // malformed one (kMalformed) has been reset, and has no handler.
   virtual void on_refused_request(Stream& stream, const http::RequestHead& head,
                                   const http::ParseError& error) = 0;
-  // Client role: the server takes no new streams; those that it won't serve have been closed.
+  // The peer is leaving. Client role: it takes no new streams; those that it won't serve have been
+  // closed. Server role: it means to open none; nghttp2 answers nothing more (not even a PING) once
+  // there are none, so the connection is to be ended.
   virtual void on_goaway() = 0;
   // Client role: streams_available() may have changed.
   virtual void on_settings() = 0;

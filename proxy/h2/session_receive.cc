@@ -413,7 +413,7 @@ void SessionState::on_frame(const nghttp2_frame& frame) {
         failure = describe_go_away(frame.goaway.error_code);
       }
       go_away_received = true;
-      if (!server()) go_away_news = true;
+      go_away_news = true;
       break;
     default:
       break;

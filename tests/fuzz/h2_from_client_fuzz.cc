@@ -79,7 +79,7 @@ class Owner final : public SessionHandler {
     section.append(":status", "400");
     stream.send_response(section, true);
   }
-  void on_goaway() override { SLUICE_CHECK(!"told of a server's GOAWAY as a server"); }
+  void on_goaway() override {}  // of several in one piece once
   void on_settings() override { SLUICE_CHECK(!"told of a server's SETTINGS as a server"); }
 
   static Options options() {

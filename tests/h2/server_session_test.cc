@@ -405,6 +405,7 @@ TEST(H2ServerGoAway, OfTheClientLeavesItsRequestsAlone) {
   Endpoint server;
   server.greet();
   EXPECT_TRUE(server.take(get(1) + wire::go_away(0, 0)));
+  EXPECT_THAT(server.events(), HasSubstr("goaway"));
   server.answer(1, "x");
   server.settle();
   EXPECT_THAT(server.frames(), ElementsAre("HEADERS 1 [:status|200]", "DATA 1 'x' end"));

@@ -109,6 +109,26 @@ TEST_F(H2ClientTest, AnIdleConnectionEndsByGoaway) {
   EXPECT_EQ(count(Count::h2_goaways_idle), 1u);
 }
 
+TEST_F(H2ClientTest, AClientThatSaysGoawayIsAnsweredAndLetGo) {
+  for (const std::uint32_t code : {0u, 0xffu}) {
+    H2Peer idle = connect();
+    idle.send(wire::go_away(0, code));
+    settle(idle);
+    ASSERT_EQ(idle.goaways().size(), 1u);
+    EXPECT_EQ(idle.goaways()[0].code, wire::kNoError);
+    EXPECT_TRUE(idle.peer().saw_end());
+  }
+  H2Peer busy = connect();
+  const auto id = busy.ask(H2Peer::get("/x"));
+  busy.send(wire::go_away(0, wire::kNoError));
+  settle(busy);
+  EXPECT_FALSE(busy.peer().saw_end());
+  answer(0, "whole");
+  settle(busy);
+  EXPECT_EQ(busy.stream(id).body, "whole");
+  EXPECT_TRUE(busy.peer().saw_end());
+}
+
 TEST_F(H2ClientTest, AfterItsRequestsAConnectionEndsAndLosesNone) {
   settings_->limits.requests_per_connection = 3;
   service_.on_each = [](Asked& made) {
