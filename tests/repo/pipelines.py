@@ -160,16 +160,15 @@ def jenkins(known):
     return called
 
 
-def argo(known):
-    kustomization = yaml.safe_load(read("argo-cd/kustomization.yaml"))
-    mounted = {os.path.basename(name) for name in kustomization["configMapGenerator"][0]["files"]}
+def argo_jobs(name, known):
+    """The scripts that a file of hooks calls."""
     called = set()
-    for job in yaml.safe_load_all(read("argo-cd/hooks.yaml")):
-        where = f"argo-cd/hooks.yaml: {job['metadata']['name']}"
+    phases = []
+    for job in yaml.safe_load_all(read("argo-cd/" + name)):
+        where = f"argo-cd/{name}: {job['metadata']['name']}"
         if job["kind"] != "Job" or job["spec"]["backoffLimit"] != 0:
             breach(where, "is no Job that runs once")
-        if "argocd.argoproj.io/hook" not in job["metadata"]["annotations"]:
-            breach(where, "is no hook")
+        phases.append(job["metadata"]["annotations"].get("argocd.argoproj.io/hook"))
         pod = job["spec"]["template"]["spec"]
         container = pod["containers"][0]
         environment = {each["name"]: each.get("value", "") for each in container["env"]}
@@ -179,9 +178,32 @@ def argo(known):
         called.add(check_call(where, " ".join(container["command"][1:]), environment, known))
         if container["volumeMounts"][0]["name"] != pod["volumes"][0]["name"]:
             breach(where, "mounts what is not there")
+        # Each step may wait a minute for health, and the verdict takes its time.
+        steps = environment.get("STEPS", "").split()
+        needed = len(steps) * (int(environment.get("PAUSE", 60)) + 60) + 60
+        if steps and job["spec"]["activeDeadlineSeconds"] < needed:
+            breach(where, f"its deadline ends it before its last step, which may take {needed} s")
+    if phases != ["PreSync", "PostSync"]:
+        breach(f"argo-cd/{name}", f"its hooks are for {phases}")
+    return called
+
+
+def argo(known):
+    kustomization = yaml.safe_load(read("argo-cd/kustomization.yaml"))
+    mounted = {os.path.basename(name) for name in kustomization["configMapGenerator"][0]["files"]}
+    wanted = {"hooks.yaml": {"idle.sh", "blue-green.sh"}, "canary.yaml": {"idle.sh", "canary.sh"}}
+    called = set()
+    for name, scripts_wanted in wanted.items():
+        calls = argo_jobs(name, known)
+        if calls != scripts_wanted:
+            breach(f"argo-cd/{name}", f"calls {calls}, not {scripts_wanted}")
+        called |= calls
+    if set(os.listdir(os.path.join(FOLDER, "argo-cd"))) != wanted.keys() | {"kustomization.yaml"}:
+        breach("argo-cd", f"is not just {sorted(wanted)} and kustomization.yaml")
+    if len(kustomization["resources"]) != 1 or kustomization["resources"][0] not in wanted:
+        breach("argo-cd/kustomization.yaml", "takes other than one of the files of hooks")
     if mounted != (called - {None}) | {"lib.sh"}:
         breach("argo-cd/kustomization.yaml", f"mounts {sorted(mounted)}, but {called} are called")
-    return called
 
 
 def main():
