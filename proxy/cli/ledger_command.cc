@@ -2,9 +2,11 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 
+#include "admin/json_writer.h"
 #include "admin/table.h"
 #include "conf/parser.h"
 #include "proxy/cli/commands.h"
@@ -67,18 +69,22 @@ std::expected<proxy::LedgerStore::Places, int> places_of(const std::string& conf
   return std::unexpected(fail_usage(text));
 }
 
-int verify(const CommandLine& line, std::vector<std::string> files) {
-  if (files.empty()) {
-    const auto places = places_of(line.config_path());
-    if (!places) return places.error();
-    files = proxy::ledger_paths(*places);
-  }
+struct Verify {
+  std::vector<std::string> files;
+  bool json = false;
+};
+
+// One file that was looked at.
+struct Verified {
+  std::string file;
+  std::expected<proxy::LedgerReport, std::string> report;  // the error: it can't be read
+  bool good() const { return report && report->damage.empty(); }
+};
+
+std::string verified_text(const std::vector<Verified>& all) {
   admin::Table table({"FILE", "FIRST", "LAST", "REVISIONS", "STATE"});
-  bool good = true;
-  for (const std::string& file : files) {
-    const auto report = proxy::verify_ledger(file);
+  for (const auto& [file, report] : all) {
     if (!report) {
-      good = false;
       table.add({file, "", "", "", report.error()});
       continue;
     }
@@ -86,22 +92,58 @@ int verify(const CommandLine& line, std::vector<std::string> files) {
     if (report->torn_bytes > 0)
       state = fmt::format("good, but for {} bytes of a record that was never whole",
                           report->torn_bytes);
-    if (!report->damage.empty()) {
-      good = false;
-      state = report->damage;
-    }
+    if (!report->damage.empty()) state = report->damage;
     table.add({file, std::to_string(report->first), std::to_string(report->last),
                std::to_string(report->revisions), state});
   }
-  fmt::print("{}", table.finish());
+  return table.finish();
+}
+
+std::string verified_json(const std::vector<Verified>& all, bool good) {
+  admin::JsonWriter json;
+  json.begin_object();
+  json.key("good").value(good);
+  json.key("files").begin_array();
+  for (const Verified& each : all) {
+    json.begin_object();
+    json.key("file").value(each.file);
+    json.key("good").value(each.good());
+    if (each.report) {
+      json.key("first").value(each.report->first);
+      json.key("last").value(each.report->last);
+      json.key("revisions").value(each.report->revisions);
+      json.key("torn_bytes").value(each.report->torn_bytes);
+      if (!each.report->damage.empty()) json.key("damage").value(each.report->damage);
+    } else {
+      json.key("error").value(each.report.error());
+    }
+    json.end_object();
+  }
+  json.end_array();
+  json.end_object();
+  return json.finish();
+}
+
+int verify(const CommandLine& line, const Verify& options) {
+  std::vector<std::string> files = options.files;
+  if (files.empty()) {
+    const auto places = places_of(line.config_path());
+    if (!places) return places.error();
+    files = proxy::ledger_paths(*places);
+  }
+  std::vector<Verified> all;
+  for (const std::string& file : files) all.push_back({file, proxy::verify_ledger(file)});
+  const bool good = std::ranges::all_of(all, &Verified::good);
+  fmt::print("{}", options.json ? verified_json(all, good) : verified_text(all));
   return code_of(good ? ExitStatus::done : ExitStatus::refused);
 }
 
 void add_verify(CommandLine& line, CLI::App& ledger) {
-  auto files = std::make_shared<std::vector<std::string>>();
+  auto options = std::make_shared<Verify>();
   CLI::App& command = line.add(ledger, "verify", "Check ledgers, and change nothing");
-  command.add_option("FILES", *files, "Which; default: both copies of the configuration's");
-  line.on(command, [&line, files] { return verify(line, *files); });
+  command.add_option("FILES", options->files, "Which; default: both copies of the configuration's");
+  command.add_flag("--json", options->json, "Print what was found as JSON");
+  line.on(command, [&line, options] { return verify(line, *options); });
 }
 
 void add_import(CommandLine& line, CLI::App& ledger) {

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "admin/identity.h"
+#include "admin/json_writer.h"
 #include "conf/parser.h"
 #include "conf/tokens.h"
 #include "proxy/cli/tokens_edit.h"
@@ -73,6 +74,33 @@ std::string scope_of(const conf::Grant& grant) {
   return text;
 }
 
+// Never what a token could be known by.
+std::string tokens_json(const std::vector<conf::Token>& tokens) {
+  admin::JsonWriter json;
+  const auto write_names = [&json](std::string_view key, const std::vector<std::string>& names) {
+    json.key(key).begin_array(admin::JsonWriter::Layout::one_line);
+    for (const std::string& name : names) json.value(name);
+    json.end_array();
+  };
+  json.begin_object();
+  json.key("tokens").begin_array();
+  for (const conf::Token& token : tokens) {
+    json.begin_object();
+    json.key("name").value(token.name);
+    json.key("id").value(token.id);
+    json.key("role").value(admin::word_for(token.grant.role));
+    if (!token.created.empty()) json.key("created").value(token.created);
+    if (token.expires) json.key("expires").value(conf::write_expiry(*token.expires));
+    json.key("expired").value(token.expires && *token.expires <= now());
+    write_names("routes", token.grant.routes);
+    write_names("backends", token.grant.backends);
+    json.end_object();
+  }
+  json.end_array();
+  json.end_object();
+  return json.finish();
+}
+
 }  // namespace
 
 TokenCommand::TokenCommand(CLI::App& app)
@@ -94,6 +122,7 @@ TokenCommand::TokenCommand(CLI::App& app)
   list_ = token_->add_subcommand("list", "List the tokens of a file");
   revoke_ = token_->add_subcommand("revoke", "Take tokens out of a file");
   revoke_->add_option("which", which_, "NAME for all of that name, or NAME.ID for one")->required();
+  list_->add_flag("--json", json_, "Print them as JSON");
   for (CLI::App* each : {list_, revoke_}) {
     each->add_option("--file", file_, "The file; default: admin.tokens_file of the configuration");
   }
@@ -149,6 +178,10 @@ int TokenCommand::list(const std::string& config_path) {
   if (!file) return fail(kUsage, file.error());
   const auto tokens = read_tokens(*file);
   if (!tokens) return fail(kRefused, tokens.error());
+  if (json_) {
+    fmt::print("{}", tokens_json(*tokens));
+    return kDone;
+  }
   constexpr const char* kRow = "{:<30} {:<9} {:<21} {:<21} {}\n";
   fmt::print(fmt::runtime(kRow), "TOKEN", "ROLE", "CREATED", "EXPIRES", "ON");
   for (const conf::Token& token : *tokens) {

@@ -38,6 +38,7 @@ class TokenCommand {
   std::vector<std::string> backends_;
   std::string expires_;
   std::string which_;
+  bool json_ = false;
 };
 
 }  // namespace sluice::proxy

@@ -197,7 +197,7 @@ void add_maintenance(CommandLine& line) {
       each.add_option("--retry-after", options->retry_after, "What clients are told (default: 60s)")
           ->type_name("DURATION");
     }
-    add_change_options(each, options->change, Takes::if_match | Takes::dry_run);
+    add_change_options(each, options->change, kShiftLike);
     line.on_client(each, options->client, [options, on] {
       Query query;
       if (!options->retry_after.empty()) query.add("retry_after", options->retry_after);
