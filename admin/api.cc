@@ -140,6 +140,8 @@ std::optional<Reply> refuse_command(const Call& call, const Command& command) {
     // Against the advice of a guard.
     if (change->transaction.force) return authorize(call.request.identity, conf::Role::admin);
     for (const routing::RouteWish& wish : change->transaction.routes) routes.push_back(wish.route);
+  } else if (const auto* drain = std::get_if<Drain>(&command.action)) {
+    if (drain->force) return authorize(call.request.identity, conf::Role::admin);
   } else if (const auto* about = std::get_if<LeaseAction>(&command.action)) {
     const auto lease = call.view.state.leases().find(about->lease);
     if (lease == call.view.state.leases().end()) return {};
@@ -165,21 +167,46 @@ const ServerView* View::server(const routing::ServerKey& key) const {
   return found == servers.end() ? nullptr : &*found;
 }
 
-Handled handle(const Request& request, const View& view) {
-  if (auto refusal = refuse_access(request, view)) return std::move(*refusal);
+namespace {
+
+struct Admitted {
+  std::size_t endpoint;
+  Call call;
+};
+
+// All that the head decides.
+std::expected<Admitted, Reply> admit(const Request& request, const View& view) {
+  if (auto refusal = refuse_access(request, view)) return std::unexpected(std::move(*refusal));
   const std::string_view target = request.target;
   const std::size_t mark = std::min(target.find('?'), target.size());
   const std::string_view path = target.substr(0, mark);
   const std::string_view query = target.substr(std::min(mark + 1, target.size()));
   const auto segments = path_segments(path);
-  if (!segments) return segments.error();
+  if (!segments) return std::unexpected(segments.error());
   auto found = find_endpoint(*segments);
-  if (!found) return unknown_path(path, *segments);
+  if (!found) return std::unexpected(unknown_path(path, *segments));
   const Endpoint& endpoint = endpoints()[found->endpoint];
-  if (!is_allowed(request.method, endpoint.allow)) return method_not_allowed(request, endpoint);
-  const Call call{request, view, query, std::move(found->names)};
-  if (auto refusal = refuse_role(call, endpoint)) return std::move(*refusal);
-  Answer answer = kAnswers[found->endpoint](call);
+  if (!is_allowed(request.method, endpoint.allow)) {
+    return std::unexpected(method_not_allowed(request, endpoint));
+  }
+  Call call{request, view, query, std::move(found->names)};
+  if (auto refusal = refuse_role(call, endpoint)) return std::unexpected(std::move(*refusal));
+  return Admitted{found->endpoint, std::move(call)};
+}
+
+}  // namespace
+
+std::optional<Reply> refuse_head(const Request& request, const View& view) {
+  auto admitted = admit(request, view);
+  if (admitted) return {};
+  return std::move(admitted.error());
+}
+
+Handled handle(const Request& request, const View& view) {
+  const auto admitted = admit(request, view);
+  if (!admitted) return admitted.error();
+  const Call& call = admitted->call;
+  Answer answer = kAnswers[admitted->endpoint](call);
   if (const Command* command = std::get_if<Command>(&answer)) {
     if (auto refusal = refuse_command(call, *command)) return std::move(*refusal);
   }

@@ -105,6 +105,7 @@ struct Drain {
   IfMatch if_match = {};
   // Answer when the server is safe to stop, or (resume) takes new work; nullopt: when in force.
   std::optional<Duration> wait;
+  bool force = false;  // passes the guard
 };
 struct AddServer {
   routing::NewServer server;
@@ -118,6 +119,7 @@ struct WeighServer {
   routing::ServerKey server;  // exists
   IfMatch if_match = {};
   std::string weight;
+  bool force = false;  // passes the guard
 };
 struct LeaseAction {
   routing::RevisionKind kind = routing::RevisionKind::renew_lease;  // or confirm_lease
@@ -144,6 +146,10 @@ struct Follow {
 // `If-Match` has been compared with view.state; it is handed on so that the plan compares again.
 using Handled = std::variant<Reply, Command, Follow>;
 Handled handle(const Request& request, const View& view);
+
+// What handle() would refuse whatever the body says: who calls, from where, for what. Of `view`
+// only what is known of callers is looked at. For before a body is read; handle() judges again.
+std::optional<Reply> refuse_head(const Request& request, const View& view);
 
 // The read-only listener: GET and HEAD of /metrics, /livez, /readyz, whoever asks.
 Reply handle_read_only(const Request& request, const View& view);

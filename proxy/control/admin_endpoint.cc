@@ -83,7 +83,10 @@ AdminEndpoint::AdminEndpoint(ControlParts parts)
           [this](LocalRequest request, Answer answer) {
             on_admin(std::move(request), std::move(answer));
           },
-          [this](const LocalService::Refusal& refusal) { return on_admin_refusal(refusal); }),
+          [this](const LocalService::Refusal& refusal) { return on_admin_refusal(refusal); },
+          [this](const http::RequestHead& head, const ClientInfo& client) {
+            return refuse_head(head, client);
+          }),
       read_only_(parts.reactor.loop(), admin::kBodyBytesMax,
                  [this](LocalRequest request, Answer answer) {
                    on_read_only(std::move(request), std::move(answer));
@@ -173,20 +176,35 @@ admin::Request AdminEndpoint::make_request_line(const http::RequestHead& head,
   return made;
 }
 
-admin::Request AdminEndpoint::make_request(LocalRequest& request) const {
-  admin::Request made = make_request_line(request.head, request.client);
-  made.content_type = field(request.head.fields, "Content-Type");
-  made.if_match = field(request.head.fields, "If-Match");
-  made.idempotency_key = field(request.head.fields, "Idempotency-Key");
-  made.origin = field(request.head.fields, "Origin");
-  made.sec_fetch_site = field(request.head.fields, "Sec-Fetch-Site");
-  made.last_event_id = field(request.head.fields, "Last-Event-ID");
-  made.body = std::move(request.body);
+// All but the body.
+admin::Request AdminEndpoint::make_request(const http::RequestHead& head,
+                                           const ClientInfo& client) const {
+  admin::Request made = make_request_line(head, client);
+  made.content_type = field(head.fields, "Content-Type");
+  made.if_match = field(head.fields, "If-Match");
+  made.idempotency_key = field(head.fields, "Idempotency-Key");
+  made.origin = field(head.fields, "Origin");
+  made.sec_fetch_site = field(head.fields, "Sec-Fetch-Site");
+  made.last_event_id = field(head.fields, "Last-Event-ID");
   return made;
 }
 
+// Before its body is read, so that who may not call can't make us keep anything.
+std::optional<LocalReply> AdminEndpoint::refuse_head(const http::RequestHead& head,
+                                                     const ClientInfo& client) {
+  admin::Request made = make_request(head, client);
+  const admin::View seen = view_of_callers();
+  made.identity = admin::identify(made, seen);
+  const std::optional<admin::Reply> refused = admin::refuse_head(made, seen);
+  if (!refused) return {};
+  audit(made, *refused, nullptr);
+  calls_.count(refused->status, made.identity.failure);
+  return LocalReply{refused->status, refused->content_type, refused->fields, refused->body};
+}
+
 void AdminEndpoint::on_admin(LocalRequest request, Answer answer) {
-  auto made = std::make_shared<admin::Request>(make_request(request));
+  auto made = std::make_shared<admin::Request>(make_request(request.head, request.client));
+  made->body = std::move(request.body);
   const admin::View seen = view();
   made->identity = admin::identify(*made, seen);
   auto handled = admin::handle(*made, seen);
@@ -211,7 +229,7 @@ void AdminEndpoint::open_stream(const admin::Request& request, const admin::Foll
 }
 
 void AdminEndpoint::on_read_only(LocalRequest request, Answer answer) {
-  const admin::Request made = make_request(request);
+  const admin::Request made = make_request(request.head, request.client);
   admin::Reply made_reply = admin::handle_read_only(made, view());
   answer({made_reply.status, std::move(made_reply.content_type), std::move(made_reply.fields),
           std::move(made_reply.body)});
@@ -236,7 +254,7 @@ void AdminEndpoint::audit(const admin::Request& request, const admin::Reply& rep
 // written down like one.
 LocalReply AdminEndpoint::on_admin_refusal(const LocalService::Refusal& refusal) {
   admin::Request request = make_request_line(refusal.head, refusal.client);
-  request.identity = admin::identify(request, view());
+  request.identity = admin::identify(request, view_of_callers());
   const admin::Reply made = admin::render_unread(refusal.status, refusal.reason);
   audit(request, made, nullptr);
   calls_.count_unread(made.status);
@@ -245,12 +263,22 @@ LocalReply AdminEndpoint::on_admin_refusal(const LocalService::Refusal& refusal)
 
 // --- What admin/ may see ----------------------------------------------------------------------
 
-admin::View AdminEndpoint::view() const {
+admin::View AdminEndpoint::view_of_callers() const {
   admin::View view{.config = *parts_.config,
                    .state = parts_.book.state,
                    .history = parts_.book.history,
                    .access = parts_.access.facts()};
   view.now = parts_.reactor.loop().wall_now();
+  view.process = {.version = SLUICE_VERSION,
+                  .pid = ::getpid(),
+                  .uid = ::geteuid(),
+                  .started = parts_.started,
+                  .workers = parts_.workers.size()};
+  return view;
+}
+
+admin::View AdminEndpoint::view() const {
+  admin::View view = view_of_callers();
   view.epoch = parts_.publisher.current()->epoch;
   view.adoptions = adoptions();
   view.servers = servers();
@@ -262,11 +290,6 @@ admin::View AdminEndpoint::view() const {
     observed.last_requests = found->second.last_requests();
     observed.last_minute = found->second.last_minute();
   }
-  view.process = {.version = SLUICE_VERSION,
-                  .pid = ::getpid(),
-                  .uid = ::geteuid(),
-                  .started = parts_.started,
-                  .workers = parts_.workers.size()};
   view.webhooks = parts_.webhooks.views();
   view.events = &parts_.events.log();
   view.snapshot = parts_.publisher.current().get();

@@ -74,8 +74,9 @@ class AdminEndpoint {
  private:
   void on_admin(LocalRequest request, Answer answer);
   void on_read_only(LocalRequest request, Answer answer);
-  admin::Request make_request(LocalRequest& request) const;
+  admin::Request make_request(const http::RequestHead& head, const ClientInfo& client) const;
   admin::Request make_request_line(const http::RequestHead& head, const ClientInfo& client) const;
+  std::optional<LocalReply> refuse_head(const http::RequestHead& head, const ClientInfo& client);
   LocalReply on_admin_refusal(const LocalService::Refusal& refusal);
   void audit(const admin::Request& request, const admin::Reply& reply,
              const routing::Revision* revision);
@@ -85,6 +86,8 @@ class AdminEndpoint {
   void watch_drains();
 
   admin::View view() const;
+  // As far as it takes to tell who calls.
+  admin::View view_of_callers() const;
   std::vector<admin::Adoption> adoptions() const;
   std::vector<admin::ServerView> servers() const;
   void open_stream(const admin::Request& request, const admin::Follow& follow,

@@ -27,12 +27,11 @@ class LocalCall final : public RequestHandler, private LocalBody::Reader {
     service_.handler_(LocalRequest{head_, stream_.client(), std::move(body_)}, Answer(self_));
   }
   // What is known to be too large isn't waited for.
-  bool refuse_announced() {
+  void refuse_announced() {
     using Kind = http::BodyLength::Kind;
-    if (head_.body.kind != Kind::known || head_.body.bytes <= service_.body_bytes_max_)
-      return false;
-    refuse_too_large();
-    return true;
+    if (head_.body.kind == Kind::known && head_.body.bytes > service_.body_bytes_max_) {
+      refuse_too_large();
+    }
   }
 
   void answer(const LocalReply& reply) {
@@ -199,9 +198,14 @@ void Answer::stream(LocalReply head, std::unique_ptr<LocalBody> body) const {
 std::unique_ptr<RequestHandler> LocalService::on_request(http::RequestHead& head, bool complete,
                                                          ClientStream& stream) {
   auto call = std::make_unique<LocalCall>(*this, head, stream);
-  if (call->refuse_announced()) return call;
   // No body comes before the answer to somebody who asks for a tunnel, and here there are none.
-  if (complete || head.asks_for_tunnel()) call->serve();
+  if (complete || head.asks_for_tunnel()) {
+    call->serve();
+  } else if (auto refused = admission_ ? admission_(head, stream.client()) : std::nullopt) {
+    call->answer(*refused);
+  } else {
+    call->refuse_announced();
+  }
   return call;
 }
 

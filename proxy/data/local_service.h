@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -82,6 +83,11 @@ class LocalService final : public Service {
   // Told of each, and says what its client is answered; without it that is plain text.
   using RefusalHandler = std::function<LocalReply(const Refusal& refusal)>;
 
+  // Asked of each request with a body before that is read: the answer to one that is refused
+  // whatever it says. Its connection ends then. Without it, every body is read.
+  using Admission = std::function<std::optional<LocalReply>(const http::RequestHead& head,
+                                                            const ClientInfo& client)>;
+
   // A request's body must be whole after this time.
   static constexpr Duration kBodyTime = std::chrono::seconds(10);
   // A client that takes nothing of a streamed answer for so long is cut, when that is next looked
@@ -91,11 +97,12 @@ class LocalService final : public Service {
   static constexpr std::size_t kPieceBytes = 16 * 1024;
 
   LocalService(io::Loop& loop, std::size_t body_bytes_max, Handler handler,
-               RefusalHandler refusal_handler = {})
+               RefusalHandler refusal_handler = {}, Admission admission = {})
       : loop_(loop),
         body_bytes_max_(body_bytes_max),
         handler_(std::move(handler)),
-        refusal_handler_(std::move(refusal_handler)) {}
+        refusal_handler_(std::move(refusal_handler)),
+        admission_(std::move(admission)) {}
 
  private:
   std::unique_ptr<RequestHandler> on_request(http::RequestHead& head, bool complete,
@@ -109,6 +116,7 @@ class LocalService final : public Service {
   std::size_t body_bytes_max_;
   Handler handler_;
   RefusalHandler refusal_handler_;
+  Admission admission_;
 };
 
 }  // namespace sluice::proxy

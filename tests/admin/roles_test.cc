@@ -113,6 +113,12 @@ TEST(Roles, EveryEndpointIsRefusedToWhoHasLessAndOnlyToThem) {
         const Role needed = reads(method) ? endpoint.read_role : endpoint.write_role;
         EXPECT_EQ(refused, role < needed)
             << method << " " << endpoint.pattern << " by " << word_for(role);
+        const std::optional<Reply> at_head = refuse_head(request, node.view());
+        EXPECT_EQ(at_head.has_value(), refused)
+            << method << " " << endpoint.pattern << " by " << word_for(role);
+        if (at_head && refused) {
+          EXPECT_EQ(at_head->body, reply->body);
+        }
       }
     }
   }

@@ -192,6 +192,48 @@ TEST_F(AdminHostileTest, HugeBodiesAreRefusedAsSoonAsTheyAreKnownToBe) {
   });
 }
 
+TEST_F(AdminHostileTest, WhoMayNotIsToldSoBeforeABodyIsRead) {
+  const Scenario scenario = with_tokens();
+  const std::string viewer = make_token("look", "viewer");
+  start(scenario);
+  const std::string local = "Host: localhost\r\n";
+  const struct {
+    std::string line;
+    std::string fields;
+    int status;
+    const char* code;
+  } cases[] = {
+      {"PUT /weights/app", local + "Authorization: Bearer slc_guess\r\n", 401, "unknown_token"},
+      {"PUT /weights/app", local + "Authorization: Basic x\r\n", 401, "unknown_scheme"},
+      {"PUT /weights/app", local + "Authorization: Bearer " + viewer + "\r\n", 403,
+       "role_not_enough"},
+      {"PUT /weights/app", "Host: evil.example\r\n", 421, "host_not_allowed"},
+      {"PUT /weights/app", local + "Origin: http://evil.example\r\n", 403, "cross_site"},
+      {"PUT /weights/app", local + "Sec-Fetch-Site: cross-site\r\n", 403, "cross_site"},
+      {"GET /weights", local + "Authorization: Bearer slc_guess\r\n", 401, "unknown_token"},
+      {"PUT /nowhere", local, 404, "unknown_path"},
+      {"PUT /ledger", local, 405, "method_not_allowed"},
+  };
+  // Of none of these bodies enough comes to end them; where they were waited for it would be a 408.
+  for (const std::string body :
+       {"Content-Length: 60000\r\n\r\n", "Content-Length: 60000\r\n\r\nblue=1",
+        "Transfer-Encoding: chunked\r\n\r\n1000\r\nblue=1"}) {
+    for (const auto& test : cases) {
+      expect_refused(test.line + " " + test.fields + body, test.status, test.code, [&] {
+        auto client = HttpClient::connect(sluice_->admin());
+        EXPECT_TRUE(client) << client.error();
+        (*client)->send(test.line + " HTTP/1.1\r\n" + test.fields + body);
+        const Response response = (*client)->read_response({.method = "PUT"});
+        EXPECT_EQ(response.field("Connection"), "close");
+        return response;
+      });
+    }
+  }
+  EXPECT_EQ(metric("sluice_admin_auth_failures_total{reason=\"unknown_token\"}"), 6);
+  // Who may is heard out.
+  EXPECT_EQ(call("PUT", "/weights/app", "blue=1&green=1").status, 200);
+}
+
 TEST_F(AdminHostileTest, ASlowBodyIsGivenUpOn) {
   start({.more = audit_table()});
   expect_refused("a body that never ends", 408, "request_too_slow", [&] {
