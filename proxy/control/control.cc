@@ -525,10 +525,12 @@ void Control::swap_access_log(std::shared_ptr<AccessLog> log) {
 void Control::begin_shutdown() {
   shutting_down_ = true;
   drain_deadline_ = running_->reactor.loop().now() + config_->runtime.drain_timeout;
+  // Before anybody is told.
+  running_->workers.leave();
+  running_->endpoint->set_ready({false, "draining: the process is on its way out"});
   service_manager_.stopping("draining");
   log_event(Level::info, "draining",
             {{"client_connections", std::to_string(connections_.open.load())}});
-  running_->endpoint->set_ready({false, "draining: the process is on its way out"});
   running_->workers.post_all([](Worker&, Reactor& reactor) { reactor.drain(); });
   poll_shutdown();
 }

@@ -78,6 +78,10 @@ void WorkerThreads::post_all(const std::function<void(Worker&, Reactor&)>& task)
   for (std::size_t i = 0; i < threads_.size(); ++i) post(i, task);
 }
 
+void WorkerThreads::leave() {
+  for (Thread& thread : threads_) thread.worker->leave();
+}
+
 void WorkerThreads::stop() {
   for (Thread& thread : threads_) {
     if (thread.thread.joinable()) thread.loop->post([&thread] { thread.loop->stop(); });

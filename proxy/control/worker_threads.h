@@ -32,6 +32,8 @@ class WorkerThreads {
   void post(std::size_t worker, Task task);
   // Runs a copy of `task` on every worker's thread.
   void post_all(const std::function<void(Worker&, Reactor&)>& task);
+  // No worker's health path says that it is ready from here on.
+  void leave();
   // The last calls: ends what still runs, and waits for the threads.
   void stop();
 

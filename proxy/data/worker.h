@@ -53,9 +53,12 @@ class Worker final : private Service {
   void use_access_log(std::shared_ptr<AccessLog> access_log) {
     access_log_ = std::move(access_log);
   }
+  // From any thread: no health path says that it is ready any more, though the drain may begin
+  // later.
+  void leave() { leaving_.store(true, std::memory_order_release); }
   // Client connections of this worker's listeners are served by forwarding.
   Service& service() { return *this; }
-  // What the health paths of listeners answer, besides while draining.
+  // What the health paths of listeners answer, until leave().
   void set_ready(bool ready) { ready_ = ready; }
   void use_sticky_keys(std::shared_ptr<const StickyKeyRing> keys) {
     sticky_keys_ = std::move(keys);
@@ -76,7 +79,9 @@ class Worker final : private Service {
   // Of that file; null: there are none (yet).
   const StickyKeys* sticky_keys(const std::string& key_file) const;
   std::uint64_t random() { return random_(); }
-  bool ready() const { return ready_ && !reactor_.draining(); }
+  bool ready() const {
+    return ready_ && !leaving_.load(std::memory_order_acquire) && !reactor_.draining();
+  }
   void report_connect_failed(const AdoptedSnapshot& adopted, const routing::Choice& choice);
   void count(admin::Count what) { reactor_.counters().add(what); }
   void finish_exchange(const AccessRecord& record);
@@ -109,6 +114,7 @@ class Worker final : private Service {
   std::shared_ptr<const StickyKeyRing> sticky_keys_;
   std::mt19937_64 random_;
   bool ready_ = false;
+  std::atomic<bool> leaving_{false};
   std::string server_text_;  // of forward_context()
   std::uint64_t request_id_prefix_;
   std::uint64_t request_id_next_ = 0;

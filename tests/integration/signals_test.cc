@@ -5,6 +5,7 @@
 #include "tests/harness/h2_client.h"
 #include "tests/harness/pattern.h"
 #include "tests/integration/sluice_test.h"
+#include "tests/integration/stopped_thread.h"
 
 namespace sluice::integration {
 namespace {
@@ -107,6 +108,24 @@ TEST_F(SignalsTest, ReadinessIsWithdrawnWhileItDrains) {
       [&] { return harness::fetch(sluice_->metrics(), "GET", "/readyz").status == 503; }));
   EXPECT_EQ(harness::fetch(sluice_->metrics(), "GET", "/livez").status, 200);
   blue_.release();
+  EXPECT_EQ(sluice_->wait_exit(), (ExitStatus{.code = 0, .signal = 0}));
+}
+
+// What is told to systemd and in the log is so on the data port already, however late a worker is.
+TEST_F(SignalsTest, NoHealthPathSaysReadyOnceTheDrainIsTold) {
+  start({.workers = 1, .listener = "health_path = \"/up\""});
+  auto client = connect();
+  ASSERT_EQ(client->get("/up").status, 200);
+  StoppedThread late(sluice_->pid(), "worker-0");
+  if (!late.stopped()) GTEST_SKIP() << "a thread can't be stopped here";
+  ASSERT_TRUE(client->send("GET /up HTTP/1.1\r\nHost: a\r\n\r\n"));
+  sluice_->signal(SIGTERM);
+  ASSERT_TRUE(sluice_->wait_for_notification("STOPPING=1"));
+  ASSERT_NE(sluice_->wait_for_error_text("\"draining\""), std::string::npos);
+  late.go_on();
+  const Response answer = client->read_response();
+  EXPECT_EQ(answer.status, 503) << answer.summary();
+  EXPECT_EQ(answer.body, "not ready\n");
   EXPECT_EQ(sluice_->wait_exit(), (ExitStatus{.code = 0, .signal = 0}));
 }
 
