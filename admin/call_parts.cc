@@ -89,12 +89,14 @@ std::expected<routing::RevisionNumber, Reply> parse_number(std::string_view what
                                              what, routing::in_quotes(text))));
 }
 
+bool is_repeated(const Call& call) {
+  const auto& key = call.request.idempotency_key;
+  return key && call.view.state.known_key(key_text(call.request.identity.name, *key)) != nullptr;
+}
+
 std::expected<IfMatch, Reply> match_revision(const Call& call, routing::RevisionNumber current,
                                              std::string_view what) {
-  const auto& key = call.request.idempotency_key;
-  const bool made_before =
-      key && call.view.state.known_key(key_text(call.request.identity.name, *key)) != nullptr;
-  if (made_before) return IfMatch();
+  if (is_repeated(call)) return IfMatch();
   return check_if_match(call.request, current, what);
 }
 

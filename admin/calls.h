@@ -75,8 +75,10 @@ std::expected<routing::ServerKey, Reply> find_server(const Call& call);
 std::expected<routing::RevisionNumber, Reply> parse_number(std::string_view what,
                                                            std::string_view text);
 
-// check_if_match(), but for a call whose Idempotency-Key is known: it was made before, and is not
-// made again, so that what it says of the present is no matter.
+// Its Idempotency-Key is known: it was made before, and is not made again, so that what it says of
+// the present is no matter.
+bool is_repeated(const Call& call);
+// check_if_match(), but for a call that is_repeated().
 std::expected<IfMatch, Reply> match_revision(const Call& call, routing::RevisionNumber current,
                                              std::string_view what);
 // If-Match where there is no one revision that it could name; `why` is a sentence.

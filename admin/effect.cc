@@ -71,7 +71,9 @@ class Builder {
       Effect::Backend& entry = entry_of(backend);
       entry.requests_per_second_now += was * rate;
       entry.requests_per_second_then += part * rate;
-      if (part > was && entry.servers_up == 0) {
+      const bool reopens = !routing::sends_to(change.before, backend) &&
+                           routing::sends_to(change.after, backend) && part > 0;
+      if ((part > was || reopens) && !change.after.maintenance && entry.servers_up == 0) {
         warn(fmt::format("{} has no healthy server, and {} would send it {:.4g} % of its requests",
                          backend, change.route, 100 * part));
       }
@@ -97,17 +99,17 @@ class Builder {
     for (const ServerView& server : view_.servers) {
       if (server.key.backend != backend || !takes_new_work(server)) continue;
       ++up;
-      lost += is_taken_away(server.key) ? 1 : 0;
+      lost += routing::takes_away(revision_, server.key) ? 1 : 0;
     }
     if (lost == 0 || lost < up) return;
     for (const auto& [name, route] : view_.state.routes()) {
       const auto shares = parts(route.setting);
       const auto share = shares.find(backend);
-      if (share == shares.end() || share->second == 0) continue;
-      warn(
-          fmt::format("{} would have no server that takes requests, and {} sends it {:.4g} % of "
-                      "its requests",
-                      backend, name, 100 * share->second));
+      if (share == shares.end() || !routing::sends_to(route.setting, backend)) continue;
+      warn(fmt::format(
+          "{} would have no server that takes requests, and {} sends it {}", backend, name,
+          share->second == 0 ? "those that belong to it"
+                             : fmt::format("{:.4g} % of its requests", 100 * share->second)));
     }
   }
 
@@ -126,18 +128,6 @@ class Builder {
   }
 
  private:
-  // By a drain, by its removal or by a weight of 0.
-  bool is_taken_away(const routing::ServerKey& server) const {
-    const bool drained = std::ranges::any_of(revision_.drains, [&](const auto& change) {
-      return change.server == server && change.after && !change.before;
-    });
-    return drained || std::ranges::any_of(revision_.members, [&](const auto& change) {
-             const routing::Membership& after = change.after;
-             const bool gone = !after.added && (after.removed || change.before.added);
-             return change.server == server && (gone || (after.weight && after.weight->is_zero()));
-           });
-  }
-
   void warn(std::string sentence) { effect_.warnings.push_back(std::move(sentence)); }
 
   Effect::Backend& entry_of(const std::string& name) {

@@ -182,6 +182,7 @@ EventTypes EventTypes::of(std::span<const EventType> types) {
 
 std::vector<Happening> happenings_of(const Revision& revision) {
   std::vector<Happening> made;
+  if (only_remembers(revision)) return made;
   if (!revision.routes.empty() || !revision.members.empty()) made.push_back(shift_of(revision));
   for (const routing::DrainChange& change : revision.drains) {
     if (change.before != change.after) made.push_back(drain_of(revision, change));

@@ -33,10 +33,13 @@ struct Planner {
   Planned operator()(const Drain& drain) const {
     if (auto error = stale(state, drain.server, drain.if_match)) return std::unexpected(*error);
     if (drain.server.server.empty()) {
-      return state.plan_drain_all(facts.config, drain.server.backend, drain.draining,
-                                  command.origin, now);
+      return guarded(state.plan_drain_all(facts.config, drain.server.backend, drain.draining,
+                                          command.origin, now),
+                     drain.force);
     }
-    return state.plan_drain(facts.config, drain.server, drain.draining, command.origin, now);
+    return guarded(
+        state.plan_drain(facts.config, drain.server, drain.draining, command.origin, now),
+        drain.force);
   }
   Planned operator()(const AddServer& add) const {
     return state.plan_add(facts.config, add.server, command.origin, now);
@@ -47,7 +50,8 @@ struct Planner {
   }
   Planned operator()(const WeighServer& weigh) const {
     if (auto error = stale(state, weigh.server, weigh.if_match)) return std::unexpected(*error);
-    return state.plan_weigh(facts.config, weigh.server, weigh.weight, command.origin, now);
+    return guarded(state.plan_weigh(facts.config, weigh.server, weigh.weight, command.origin, now),
+                   weigh.force);
   }
   Planned operator()(const LeaseAction& action) const {
     return state.plan_lease(action.kind, action.lease, action.ttl, command.origin, now);
@@ -55,6 +59,12 @@ struct Planner {
   Planned operator()(const ReloadFile&) const {
     SLUICE_CHECK(false && "a reload is planned with its file");
     return std::unexpected(routing::PlanError{});
+  }
+
+  Planned guarded(Planned planned, bool force) const {
+    if (!planned || force) return planned;
+    if (auto error = state.unserved(*planned, facts)) return std::unexpected(std::move(*error));
+    return planned;
   }
 };
 

@@ -143,11 +143,14 @@ Reply render_backend_drain(const View& view, const Command& command, bool change
 }  // namespace
 
 Reply render_plan_error(const View& view, const Command& command, const routing::PlanError& error) {
-  Reply reply = problem(status_of(command, error.kind), code_of(error.kind), error.message);
-  if (!error.route.empty()) {
-    if (const routing::RouteState* route = view.state.route(error.route))
-      reply.fields.emplace_back("ETag", etag(route->revision));
-  }
+  const int status = status_of(command, error.kind);
+  const routing::RouteState* route = view.state.route(error.route);
+  if (route == nullptr) return problem(status, code_of(error.kind), error.message);
+  Reply reply = problem(status, code_of(error.kind), error.message, [&](JsonWriter& json) {
+    json.key("route").value(error.route);
+    json.key("revision").value(route->revision);
+  });
+  reply.fields.emplace_back("ETag", etag(route->revision));
   return reply;
 }
 

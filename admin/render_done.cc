@@ -139,18 +139,25 @@ Reply render_plain(const View& view, const Command& command, const routing::Revi
 
 Reply render_done(const View& view, const Command& command, const routing::Revision& revision,
                   bool replayed) {
+  const bool changed = !only_remembers(revision);
   Reply reply;
   if (std::holds_alternative<Drain>(command.action)) {
-    reply = render_drain(view, command, true);
+    reply = render_drain(view, command, changed);
   } else if (std::holds_alternative<Change>(command.action)) {
     std::vector<RouteOutcome> routes;
     for (const routing::RouteChange& change : revision.routes) {
-      routes.push_back({change.route, &change.after, &change.before});
+      routes.push_back({change.route, &change.after, changed ? &change.before : nullptr});
     }
     SLUICE_CHECK(!routes.empty());
-    reply = render_routes(view, command, routes, revision.number, &revision);
-  } else {
+    reply = changed ? render_routes(view, command, routes, revision.number, &revision)
+                    : render_routes(view, command, routes, revision.of, nullptr);
+  } else if (changed) {
     reply = render_plain(view, command, revision, true);
+  } else {
+    routing::Revision nothing;
+    nothing.number = revision.of;
+    nothing.kind = revision.kind;
+    reply = render_plain(view, command, nothing, false);
   }
   if (replayed) {
     reply.fields.emplace_back("Idempotent-Replayed", "true");

@@ -65,7 +65,8 @@ Table revisions_table() {
 void add_row(Table& table, const routing::Revision& revision) {
   table.add({std::to_string(revision.number), to_rfc3339(revision.time),
              std::string(routing::to_string(revision.kind)) +
-                 (revision.of != 0 ? fmt::format(" of {}", revision.of) : ""),
+                 (revision.of != 0 ? fmt::format(" of {}", revision.of) : "") +
+                 (only_remembers(revision) ? ", unchanged" : ""),
              revision.origin.identity, revision.origin.author, changes_text(revision),
              revision.origin.reason});
 }

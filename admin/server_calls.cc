@@ -17,8 +17,9 @@ std::expected<IfMatch, Reply> match_server(const Call& call, const routing::Serv
 Answer answer_about_drain(const Call& call, std::expected<routing::ServerKey, Reply> server,
                           bool draining) {
   if (!server) return std::move(server.error());
-  auto parameters =
-      read_parameters(call.request, call.query, {.names = write_names({"wait"}), .body = true});
+  auto parameters = read_parameters(
+      call.request, call.query,
+      {.names = draining ? write_names({"wait", "force"}) : write_names({"wait"}), .body = true});
   if (!parameters) return std::move(parameters.error());
   auto command = begin_command(call, *parameters);
   if (!command) return std::move(command.error());
@@ -36,6 +37,9 @@ Answer answer_about_drain(const Call& call, std::expected<routing::ServerKey, Re
     if (!wait) return std::move(wait.error());
     drain.wait = *wait;
   }
+  auto force = parse_flag(*parameters, "force");
+  if (!force) return std::move(force.error());
+  drain.force = *force;
   command->action = std::move(drain);
   return std::move(*command);
 }
@@ -89,6 +93,11 @@ Answer answer_add_server(const Call& call) {
 
 Answer answer_server(const Call& call) {
   auto server = find_server(call);
+  const bool removes = call.request.method == "DELETE";
+  // The one that it has removed is no longer there.
+  if (!server && removes && is_repeated(call)) {
+    server = routing::ServerKey{call.names[0], call.names[1]};
+  }
   if (!server) return std::move(server.error());
   if (call.reads()) {
     return answer_read(call,
@@ -96,16 +105,15 @@ Answer answer_server(const Call& call) {
   }
   auto if_match = match_server(call, *server);
   if (!if_match) return std::move(if_match.error());
-  const bool removes = call.request.method == "DELETE";
   auto parameters = read_parameters(
       call.request, call.query,
-      {.names = removes ? write_names({"force"}) : write_names({"weight"}), .body = true});
+      {.names = removes ? write_names({"force"}) : write_names({"weight", "force"}), .body = true});
   if (!parameters) return std::move(parameters.error());
   auto command = begin_command(call, *parameters);
   if (!command) return std::move(command.error());
+  auto force = parse_flag(*parameters, "force");
+  if (!force) return std::move(force.error());
   if (removes) {
-    auto force = parse_flag(*parameters, "force");
-    if (!force) return std::move(force.error());
     command->action =
         RemoveServer{.server = std::move(*server), .if_match = *if_match, .force = *force};
     return std::move(*command);
@@ -114,8 +122,8 @@ Answer answer_server(const Call& call) {
   if (!weight) {
     return problem(422, "bad_server", "The call does not say what to change: -d weight=2.");
   }
-  command->action =
-      WeighServer{.server = std::move(*server), .if_match = *if_match, .weight = *weight};
+  command->action = WeighServer{
+      .server = std::move(*server), .if_match = *if_match, .weight = *weight, .force = *force};
   return std::move(*command);
 }
 

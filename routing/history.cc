@@ -9,6 +9,7 @@ namespace sluice::routing {
 namespace {
 
 const RouteChange* change_of(const Revision& revision, std::string_view route) {
+  if (only_remembers(revision)) return nullptr;
   const auto found = std::ranges::find(revision.routes, route, &RouteChange::route);
   return found == revision.routes.end() ? nullptr : &*found;
 }

@@ -127,6 +127,60 @@ std::expected<Revision, PlanError> State::plan_drain_all(const conf::Config& con
   return revision;
 }
 
+// --- The guard ----------------------------------------------------------------------------------
+
+bool can_serve(const Facts& facts, std::string_view name) {
+  if (!facts.takes_requests) return true;
+  const auto backend = std::ranges::find(facts.config.backends, name, &conf::Backend::name);
+  return backend != facts.config.backends.end() &&
+         std::ranges::any_of(backend->servers, [&](const conf::Server& server) {
+           return facts.takes_requests({backend->name, server.name});
+         });
+}
+
+namespace {
+
+// Some of its servers take requests now, and none would.
+bool is_left_without(const conf::Backend& backend, const Revision& revision, const Facts& facts) {
+  bool loses = false;
+  for (const conf::Server& server : backend.servers) {
+    const ServerKey key{backend.name, server.name};
+    if (!facts.takes_requests(key)) continue;
+    if (!takes_away(revision, key)) return false;
+    loses = true;
+  }
+  return loses;
+}
+
+bool concerns(const Revision& revision, std::string_view backend) {
+  const auto is_of = [&](const auto& change) { return change.server.backend == backend; };
+  return std::ranges::any_of(revision.drains, is_of) ||
+         std::ranges::any_of(revision.members, is_of);
+}
+
+}  // namespace
+
+std::optional<PlanError> State::unserved(const Revision& revision, const Facts& facts) const {
+  if (!facts.takes_requests) return {};
+  for (const conf::Backend& backend : facts.config.backends) {
+    if (!concerns(revision, backend.name) || !is_left_without(backend, revision, facts)) continue;
+    std::vector<std::string_view> routes;
+    for (const auto& [name, route] : image_.routes) {
+      if (sends_to(route.setting, backend.name)) routes.push_back(name);
+    }
+    if (routes.empty()) continue;
+    const bool one = routes.size() == 1;
+    return PlanError{PlanError::Kind::no_healthy_server,
+                     "backend " + in_quotes(backend.name) +
+                         " would be left without a server that takes requests, and " +
+                         (one ? "route " : "routes ") + listed(routes) +
+                         (one ? " sends" : " send") +
+                         " to it: shift the traffic away first, bring another server up, or say "
+                         "force=true"};
+  }
+  return {};
+}
+
 // --- Servers that come and go -------------------------------------------------------------------
 
 std::expected<Revision, PlanError> State::plan_add(const conf::Config& config,
@@ -225,38 +279,97 @@ std::expected<Revision, PlanError> State::plan_weigh(const conf::Config& config,
   Revision revision = next(RevisionKind::weigh_server, std::move(origin), now);
   Membership after = before;
   after.weight = *read;
+  if (!before.added && !before.weight) {
+    after.file_weight =
+        std::ranges::find(backend.servers, key->server, &conf::Server::name)->weight;
+  }
   revision.members.push_back({*key, before, std::move(after)});
   return revision;
 }
 
 // --- Reload -------------------------------------------------------------------------------------
 
+namespace {
+
+// What was said of a server at run time, against what the file says of it now.
+struct MemberReload {
+  bool stays = true;
+  Membership after = {};      // where it does not stay
+  std::string conflict = {};  // a sentence; empty: nothing is lost
+};
+
+std::string set_by(const Decimal& weight, RevisionNumber revision) {
+  return weight.to_string() + ", set by revision " + std::to_string(revision);
+}
+
+// One that a call has added. `in_file`: of its name, else of its address; null: there is none.
+MemberReload reload_added(const ServerKey& key, const MemberState& member, bool backend_stays,
+                          const conf::Server* in_file) {
+  const Membership& said = member.membership;
+  const Address& address = *said.added;
+  const std::string who = "server " + in_quotes(key.to_string());
+  const std::string added = ", added by revision " + std::to_string(member.revision);
+  if (in_file == nullptr && backend_stays) return {};
+  if (in_file == nullptr) {
+    return {.stays = false,
+            .conflict = who + added + ": its backend is no longer in the file, which forgets it"};
+  }
+  const Decimal weight = said.weight.value_or(Decimal{1, 0});
+  if (in_file->name != key.server || in_file->address != address) {
+    return {.stays = false,
+            .conflict = who + " at " + address.to_string() + added + ": the file has " +
+                        in_quotes(in_file->name) + " at " + in_file->address.to_string() +
+                        " in its place, which replaces it"};
+  }
+  if (in_file->weight == weight) return {.stays = false};
+  return {.stays = false,
+          .conflict = who + ": its weight in the file is " + in_file->weight.to_string() +
+                      ", which replaces " + set_by(weight, member.revision)};
+}
+
+// One of the file's. The rule is that of splits: what was set at run time stays unless the text in
+// the file has changed.
+MemberReload reload_listed(const ServerKey& key, const MemberState& member,
+                           const conf::Server* in_file) {
+  const Membership& said = member.membership;
+  const std::string who = "server " + in_quotes(key.to_string());
+  const bool is_set = said.weight && said.file_weight && *said.weight != *said.file_weight;
+  if (in_file == nullptr || in_file->name != key.server) {
+    if (!is_set) return {.stays = false};
+    return {.stays = false,
+            .conflict = who + ": it is no longer in the file (where its weight was " +
+                        said.file_weight->to_string() + "), which forgets " +
+                        set_by(*said.weight, member.revision)};
+  }
+  if (!said.weight || !said.file_weight || in_file->weight == *said.file_weight) return {};
+  MemberReload reload{.stays = false, .after = said};
+  reload.after.weight = {};
+  reload.after.file_weight = in_file->weight;  // kept, so that the server's revision never falls
+  if (is_set && in_file->weight != *said.weight) {
+    reload.conflict = who + ": its weight in the file changed from " +
+                      said.file_weight->to_string() + " to " + in_file->weight.to_string() +
+                      ", which replaces " + set_by(*said.weight, member.revision);
+  }
+  return reload;
+}
+
+}  // namespace
+
 void State::reload_members(const conf::Config& config, Revision& revision,
                            std::vector<std::string>& conflicts) const {
   for (const auto& [key, member] : image_.members) {
     const Membership& said = member.membership;
     const auto backend = std::ranges::find(config.backends, key.backend, &conf::Backend::name);
-    const conf::Server* in_file =
-        backend == config.backends.end() ? nullptr : find_server(*backend, key.server);
-    if (in_file == nullptr && said.added && backend != config.backends.end()) {
+    const bool backend_stays = backend != config.backends.end();
+    const conf::Server* in_file = backend_stays ? find_server(*backend, key.server) : nullptr;
+    if (in_file == nullptr && said.added && backend_stays) {
       in_file = find_server(*backend, said.added->to_string());
     }
-    const bool stays = said.added ? backend != config.backends.end() && in_file == nullptr
-                                  : in_file != nullptr && in_file->name == key.server;
-    if (stays) continue;
-    revision.members.push_back({key, said, {}});
-    if (!said.added) continue;
-    if (in_file == nullptr) {
-      conflicts.push_back("server " + in_quotes(key.to_string()) + ", added by revision " +
-                          std::to_string(member.revision) +
-                          ": its backend is no longer in the file, which forgets it");
-    } else if (in_file->name != key.server || in_file->address != *said.added) {
-      conflicts.push_back("server " + in_quotes(key.to_string()) + " at " +
-                          said.added->to_string() + ", added by revision " +
-                          std::to_string(member.revision) + ": the file has " +
-                          in_quotes(in_file->name) + " at " + in_file->address.to_string() +
-                          " in its place, which replaces it");
-    }
+    MemberReload reload = said.added ? reload_added(key, member, backend_stays, in_file)
+                                     : reload_listed(key, member, in_file);
+    if (reload.stays) continue;
+    revision.members.push_back({key, said, std::move(reload.after)});
+    if (!reload.conflict.empty()) conflicts.push_back(std::move(reload.conflict));
   }
 }
 

@@ -211,13 +211,16 @@ class FieldReader {
 
   Membership membership(const Json& value, const std::string& where) {
     Membership read;
-    if (!has_keys(value, where, {"added", "removed", "weight"}, 3)) return read;
+    if (!has_keys(value, where, {"added", "removed", "weight", "file_weight"}, 4)) return read;
     if (value.contains("added")) {
       read.added = Address::parse(text(value["added"], where + ".added"));
       if (!read.added) fail(where + ".added", "is no address");
     }
     if (value.contains("removed")) read.removed = truth(value["removed"], where + ".removed");
     if (value.contains("weight")) read.weight = weight(value["weight"], where + ".weight");
+    if (value.contains("file_weight")) {
+      read.file_weight = weight(value["file_weight"], where + ".file_weight");
+    }
     return read;
   }
 

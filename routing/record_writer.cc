@@ -54,6 +54,7 @@ Json to_json(const Membership& membership) {
   if (membership.added) object["added"] = membership.added->to_string();
   if (membership.removed) object["removed"] = true;
   if (membership.weight) object["weight"] = membership.weight->to_string();
+  if (membership.file_weight) object["file_weight"] = membership.file_weight->to_string();
   return object;
 }
 

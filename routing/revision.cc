@@ -94,6 +94,27 @@ void settle_partition(RouteSetting& setting, const Partition& before, bool stick
   setting.partition = from.rebalance(setting.split);
 }
 
+bool takes_away(const Revision& revision, const ServerKey& server) {
+  const bool drained = std::ranges::any_of(revision.drains, [&](const DrainChange& change) {
+    return change.server == server && change.after && !change.before;
+  });
+  return drained || std::ranges::any_of(revision.members, [&](const MembershipChange& change) {
+           const Membership& after = change.after;
+           const bool gone = !after.added && (after.removed || change.before.added);
+           return change.server == server && (gone || (after.weight && after.weight->is_zero()));
+         });
+}
+
+bool sends_to(const RouteSetting& setting, std::string_view backend) {
+  const auto share = std::ranges::find(setting.split, backend, &conf::WeightedBackend::backend);
+  return !setting.maintenance && share != setting.split.end() && !share->weight.is_zero() &&
+         share->state != conf::ShareState::off;
+}
+
+bool only_remembers(const Revision& revision) {
+  return revision.result == kUnchanged;
+}
+
 bool is_about_lease(const Revision& revision) {
   return revision.kind == RevisionKind::renew_lease ||
          revision.kind == RevisionKind::confirm_lease || revision.kind == RevisionKind::lapse_lease;

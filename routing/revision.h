@@ -93,7 +93,9 @@ struct Membership {
   std::optional<Address> added;   // by a call, not by the file
   bool removed = false;           // the file's does not count; both: `added` is in its place
   std::optional<Decimal> weight;  // instead of the file's, or 1
-  bool is_plain() const { return !added && !removed && !weight; }
+  // The weight that the file gave it when that was last compared with what was set at run time.
+  std::optional<Decimal> file_weight = {};
+  bool is_plain() const { return !added && !removed && !weight && !file_weight; }
   bool operator==(const Membership&) const = default;
 };
 
@@ -122,6 +124,10 @@ struct IdempotencyKey {
   bool operator==(const IdempotencyKey&) const = default;
 };
 
+// Revision::result.
+inline constexpr std::string_view kApplied = "applied";
+inline constexpr std::string_view kUnchanged = "unchanged";
+
 struct Revision {
   RevisionNumber number = 0;
   RevisionNumber parent = 0;
@@ -136,12 +142,20 @@ struct Revision {
   std::optional<IdempotencyKey> key;
   // Reloads and lapses: what could not be kept or brought back, a sentence each.
   std::vector<std::string> conflicts;
-  std::string result = "applied";
+  std::string result = std::string(kApplied);
   bool operator==(const Revision&) const = default;
 };
 
+// It changes nothing and is there for its key alone, so that a repeated call is answered as the
+// first was. `of` is the revision that had made things so.
+bool only_remembers(const Revision& revision);
+
 // It renews, confirms or lapses the lease of revision `of`.
 bool is_about_lease(const Revision& revision);
+// Takes requests away from this server: by a drain, by its removal, by a weight of 0.
+bool takes_away(const Revision& revision, const ServerKey& server);
+// Requests come to this backend of the split: new ones, or those that belong to it.
+bool sends_to(const RouteSetting& setting, std::string_view backend);
 // True for one that would write down what is so already. That it ends a lease, it can't tell:
 // State::changes_nothing().
 bool changes_nothing(const Revision& revision);

@@ -119,8 +119,26 @@ bool State::changes_nothing(const Revision& revision) const {
          });
 }
 
+Revision State::remembering(Revision planned) const {
+  SLUICE_CHECK(planned.key && changes_nothing(planned));
+  planned.result = kUnchanged;
+  planned.of = planned.routes.empty() ? revision() : 0;
+  for (const RouteChange& change : planned.routes) {
+    planned.of = std::max(planned.of, route(change.route)->revision);
+  }
+  return planned;
+}
+
 void State::apply(const Revision& revision) {
   SLUICE_CHECK(revision.number > image_.revision);
+  if (revision.key) {
+    image_.keys.push_back({*revision.key, revision.number});
+    if (image_.keys.size() > kKeysMax) image_.keys.pop_front();
+  }
+  if (only_remembers(revision)) {
+    image_.revision = revision.number;
+    return;
+  }
   // Which lease holds for a route is told by the revision that it leaves now.
   std::vector<RouteChange> leased = under_lease(*this, revision);
   image_.revision = revision.number;
@@ -129,10 +147,6 @@ void State::apply(const Revision& revision) {
   apply_lease(revision);
   if (const auto lease = image_.leases.find(revision.number); lease != image_.leases.end())
     lease->second.routes = std::move(leased);
-  if (revision.key) {
-    image_.keys.push_back({*revision.key, revision.number});
-    if (image_.keys.size() > kKeysMax) image_.keys.pop_front();
-  }
 }
 
 void State::apply_routes(const Revision& revision) {

@@ -142,10 +142,13 @@ struct NewServer {
 struct Facts {
   const conf::Config& config;
   const History& history;
-  // A server of this backend takes new work and has a weight. Not set: nothing is guarded.
-  std::function<bool(std::string_view backend)> can_serve = {};
+  // This server takes new work and has a weight. Not set: nothing is guarded.
+  std::function<bool(const ServerKey&)> takes_requests = {};
   std::function<bool(const ServerKey&)> is_safe_to_stop = {};
 };
+
+// A server of this backend takes requests; true where nothing is guarded.
+bool can_serve(const Facts& facts, std::string_view backend);
 
 // Why no schedule can carry this split out, as a clause; nullopt: it can. For what a caller states
 // and for what a file says.
@@ -182,6 +185,8 @@ class State {
 
   // The revision would write down what is so already, and end no lease.
   bool changes_nothing(const Revision& revision) const;
+  // The revision that remembers the key of a planned one that changes nothing (only_remembers()).
+  Revision remembering(Revision planned) const;
 
   std::expected<Revision, PlanError> plan(const Transaction& transaction, const Facts& facts,
                                           Origin origin, WallTime now) const;
@@ -198,6 +203,9 @@ class State {
   std::expected<Revision, PlanError> plan_weigh(const conf::Config& config, const ServerKey& server,
                                                 std::string_view weight, Origin origin,
                                                 WallTime now) const;
+  // The guard of servers: why this revision must not be made unless it is forced, which is that it
+  // would leave a backend that routes send to without the last server that takes requests.
+  std::optional<PlanError> unserved(const Revision& revision, const Facts& facts) const;
   // `kind`: renew_lease (with `ttl`), confirm_lease or lapse_lease.
   std::expected<Revision, PlanError> plan_lease(RevisionKind kind, RevisionNumber lease,
                                                 std::optional<std::chrono::seconds> ttl,

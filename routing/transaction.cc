@@ -40,13 +40,14 @@ std::expected<Split, PlanError> switched(const Split& before, const SwitchTo& to
 }
 
 // Its part of what is given out by weight.
-double part(const Split& split, std::size_t index) {
+double part(const RouteSetting& setting, std::size_t index) {
+  if (setting.maintenance) return 0;
   const auto active = [](const conf::WeightedBackend& share) {
     return share.state == conf::ShareState::active ? share.weight.to_double() : 0;
   };
   double sum = 0;
-  for (const conf::WeightedBackend& share : split) sum += active(share);
-  return sum > 0 ? active(split[index]) / sum : 0;
+  for (const conf::WeightedBackend& share : setting.split) sum += active(share);
+  return sum > 0 ? active(setting.split[index]) / sum : 0;
 }
 
 // The backends that would get more than before, or those who belong to them back, and have no
@@ -54,12 +55,10 @@ double part(const Split& split, std::size_t index) {
 std::vector<std::string_view> unable(const RouteChange& change, const Facts& facts) {
   std::vector<std::string_view> names;
   for (std::size_t i = 0; i < change.after.split.size(); ++i) {
-    const conf::WeightedBackend& share = change.after.split[i];
-    const conf::WeightedBackend& before = change.before.split[i];
-    const bool reopens = before.state == conf::ShareState::off &&
-                         share.state == conf::ShareState::sticky_only && !share.weight.is_zero();
-    const bool grows = part(change.after.split, i) > part(change.before.split, i);
-    if ((grows || reopens) && !facts.can_serve(share.backend)) names.push_back(share.backend);
+    const std::string& backend = change.after.split[i].backend;
+    const bool reopens = sends_to(change.after, backend) && !sends_to(change.before, backend);
+    const bool grows = part(change.after, i) > part(change.before, i);
+    if ((grows || reopens) && !can_serve(facts, backend)) names.push_back(backend);
   }
   return names;
 }
@@ -82,7 +81,7 @@ std::expected<Revision, PlanError> State::plan(const Transaction& transaction, c
   if (revision.routes.empty()) {
     return refuse(PlanError::Kind::bad_split, "no route is stated: state at least one");
   }
-  if (facts.can_serve && !transaction.force) {
+  if (!transaction.force) {
     for (const RouteChange& change : revision.routes) {
       const auto names = unable(change, facts);
       if (names.empty()) continue;

@@ -35,7 +35,9 @@ void add_drain_or_resume(CommandLine& line, const char* verb, const char* what) 
       .add_option("SERVER", options->words,
                   "BACKEND/SERVER, by name or address; BACKEND alone: all of its servers")
       ->required();
-  add_change_options(command, options->change, Takes::if_match | Takes::dry_run | Takes::wait);
+  const Takes takes = Takes::if_match | Takes::dry_run | Takes::wait;
+  add_change_options(command, options->change,
+                     std::string_view(verb) == "drain" ? takes | Takes::force : takes);
   line.on_client(command, options->client, [options, verb] {
     const auto server = parse_server_words(options->words);
     if (!server) return fail_usage(server.error());
@@ -81,7 +83,7 @@ void add_weight(CommandLine& line, CLI::App& servers) {
   CLI::App& command = line.add(servers, "weight", "Set a server's share within its backend");
   command.add_option("SERVER", options->server, "BACKEND/SERVER")->required();
   command.add_option("WEIGHT", options->weight, "The share")->required();
-  add_change_options(command, options->change, Takes::if_match | Takes::dry_run);
+  add_change_options(command, options->change, Takes::if_match | Takes::dry_run | Takes::force);
   line.on_client(command, options->client, [options] {
     const auto server = parse_server_words({options->server});
     if (!server) return fail_usage(server.error());

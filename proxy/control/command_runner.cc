@@ -151,7 +151,7 @@ void CommandRunner::reply(const Call& call, const admin::Reply& reply, const Rev
 void CommandRunner::try_out(const Call& call) {
   // What the guard would refuse is a warning here.
   routing::Facts unguarded = facts();
-  unguarded.can_serve = {};
+  unguarded.takes_requests = {};
   const auto planned =
       admin::plan(*call.command, parts_.book.state, unguarded, parts_.loop.wall_now());
   reply(call,
@@ -189,8 +189,9 @@ void CommandRunner::submit(Call call) {
         }
         auto planned = admin::plan(*command, state, facts(), parts_.loop.wall_now());
         if (!planned) return std::unexpected(std::move(planned.error()));
-        if (state.changes_nothing(*planned)) return std::nullopt;
-        return std::move(*planned);
+        if (!state.changes_nothing(*planned)) return std::move(*planned);
+        if (!command->key) return std::nullopt;
+        return state.remembering(std::move(*planned));
       },
       [this, call, replayed](const ChangeQueue::Outcome& outcome) {
         on_outcome(call, *replayed, outcome);
@@ -237,7 +238,8 @@ void CommandRunner::on_outcome(const Call& call, routing::RevisionNumber replaye
   } else if (earlier != nullptr) {
     reply(call, admin::render_done(parts_.view(), command, *earlier, true), nullptr);
   } else if (revision) {
-    reply(call, admin::render_done(parts_.view(), command, *revision), revision);
+    reply(call, admin::render_done(parts_.view(), command, *revision),
+          only_remembers(*revision) ? nullptr : revision);
   } else {
     reply(call, admin::render_noop(parts_.view(), command), nullptr);
   }
@@ -268,16 +270,19 @@ void CommandRunner::wait(Call call, Made made, Duration time) {
 // --- What planning may ask ----------------------------------------------------------------------
 
 routing::Facts CommandRunner::facts() const {
-  return {.config = *parts_.config,
-          .history = parts_.book.history,
-          .can_serve = [this](std::string_view backend) { return can_serve(backend); },
-          .is_safe_to_stop =
-              [this](const routing::ServerKey& server) { return is_safe_to_stop(server); }};
+  return {
+      .config = *parts_.config,
+      .history = parts_.book.history,
+      .takes_requests = [this](const routing::ServerKey& server) { return takes_requests(server); },
+      .is_safe_to_stop =
+          [this](const routing::ServerKey& server) { return is_safe_to_stop(server); }};
 }
 
-bool CommandRunner::can_serve(std::string_view name) const {
+bool CommandRunner::takes_requests(const routing::ServerKey& key) const {
   for (const routing::SnapshotBackend& backend : parts_.publisher.current()->backends) {
-    if (backend.name == name) return routing::any_may_serve(backend, {});
+    if (backend.name != key.backend) continue;
+    const auto server = std::ranges::find(backend.servers, key, &routing::SnapshotServer::key);
+    return server != backend.servers.end() && routing::may_serve(*server, {});
   }
   return false;
 }

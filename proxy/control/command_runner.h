@@ -69,7 +69,9 @@ class CommandRunner {
     std::optional<routing::Revision> revision = {};
     bool before = false;  // by an earlier call of the same Idempotency-Key
     // Null where there is nothing new.
-    const routing::Revision* now() const { return revision && !before ? &*revision : nullptr; }
+    const routing::Revision* now() const {
+      return revision && !before && !only_remembers(*revision) ? &*revision : nullptr;
+    }
   };
 
   void submit(Call call);
@@ -82,7 +84,7 @@ class CommandRunner {
   void wait(Call call, Made made, Duration time);
   void await_passes(const routing::Revision& revision);
   routing::Facts facts() const;
-  bool can_serve(std::string_view backend) const;
+  bool takes_requests(const routing::ServerKey& server) const;
   bool is_undone(const admin::Drain& drain) const;
   bool is_safe_to_stop(const routing::ServerKey& server) const;
 

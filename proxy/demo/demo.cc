@@ -114,7 +114,7 @@ Sluice is up: https://{https}/ and http://{http}/, route `app`, all of it to blu
     for i in $(seq 20); do curl -s http://{http}/ | grep '"backend"'; done
   Switch, all at once:
     curl --fail-with-body -X POST {admin}/switch/app -d to=green
-  Roll a server: drain it, wait until it is safe to stop, bring it back:
+  With all on green, roll the server of blue: drain it, wait until it is safe to stop, bring it back:
     curl --fail-with-body -X POST '{admin}/servers/blue/blue-1/drain?wait=10s'
     curl --fail-with-body -X POST '{admin}/servers/blue/blue-1/resume?wait=10s'
   Make green fail its health check, and look:

@@ -223,6 +223,12 @@ routing::Revision shift() {
   return revision;
 }
 
+TEST(Happenings, ACallThatChangedNothingIsNoEvent) {
+  routing::Revision revision = shift();
+  revision.result = routing::kUnchanged;
+  EXPECT_TRUE(happenings_of(revision).empty());
+}
+
 TEST(Happenings, AShiftSaysWhoChangedWhatFromAndTo) {
   const auto happenings = happenings_of(shift());
   ASSERT_EQ(happenings.size(), 1u);

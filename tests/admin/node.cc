@@ -118,11 +118,11 @@ Reply Node::call(Request request) {
   if (!planned) return render_plan_error(view(), command, planned.error());
   if (command.dry_run) return render_dry_run(view(), command, *planned);
   const bool changed = !state.changes_nothing(*planned);
-  if (changed) {
-    state.apply(*planned);
-    history.add(*planned);
-  }
-  return changed ? render_done(view(), command, *planned) : render_noop(view(), command);
+  if (!changed && !command.key) return render_noop(view(), command);
+  const routing::Revision made = changed ? *planned : state.remembering(*planned);
+  state.apply(made);
+  history.add(made);
+  return render_done(view(), command, made);
 }
 
 Reply Node::call(std::string_view method, std::string_view target, std::string_view body) {

@@ -121,13 +121,16 @@ TEST_F(AdminAccessTest, ALimitedOperatorTouchesOnlyWhatItsGrantNames) {
       "[routes.other]\nhost = \"other.example\"\nsplit = { blue = 1, green = 0 }\n";
   const std::string token = make_token("ci", "operator", {"--route", "app", "--backend", "green"});
   start(scenario);
-  EXPECT_EQ(call("PUT", "/weights/app", "blue=1&green=1", bearer(token)).status, 200);
+  EXPECT_EQ(call("PUT", "/weights/app", "blue=2&green=0", bearer(token)).status, 200);
   Response refused = call("PUT", "/weights/other", "blue=1&green=1", bearer(token));
   EXPECT_EQ(refused.status, 403);
   EXPECT_EQ(parse_json(refused)["code"], "role_not_enough");
   EXPECT_THAT(parse_json(refused).value("detail", ""), HasSubstr("operator on route \"other\""));
   EXPECT_EQ(call("POST", "/servers/green/one/drain", "", bearer(token)).status, 200);
   EXPECT_EQ(call("POST", "/servers/blue/one/drain", "", bearer(token)).status, 403);
+  refused = call("POST", "/servers/green/one/drain?force=true", "", bearer(token));
+  EXPECT_EQ(refused.status, 403) << "against the guard only admins go";
+  EXPECT_THAT(parse_json(refused).value("detail", ""), HasSubstr("admin"));
   EXPECT_EQ(call("GET", "/weights/other", "", bearer(token)).status, 200);
 }
 

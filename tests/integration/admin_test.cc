@@ -226,7 +226,7 @@ TEST_F(AdminTest, G5ADrainedServerCanBeStoppedWithoutAFailure) {
 
 TEST_F(AdminTest, ARequestForADrainedBackendIs503) {
   start();
-  ASSERT_EQ(admin("POST", "/servers/blue/one/drain").status, 200);
+  ASSERT_EQ(admin("POST", "/servers/blue/one/drain?force=true").status, 200);
   EXPECT_EQ(get("/").status, 503);
   ASSERT_EQ(admin("POST", "/servers/blue/one/resume?wait=30s").status, 200);
   EXPECT_EQ(get("/").status, 200);

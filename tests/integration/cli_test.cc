@@ -86,10 +86,10 @@ TEST_F(CliTest, AWaitThatLapsesIsExitStatus4) {
   auto held = connect();
   ASSERT_TRUE(held->send("GET /hold HTTP/1.1\r\nHost: a\r\n\r\n"));
   ASSERT_TRUE(blue_.wait_for_held(1));
-  Said said = sluice({"drain", "blue/one", "--wait=100ms"});
+  Said said = sluice({"drain", "blue/one", "--force", "--wait=100ms"});
   EXPECT_EQ(said.code, 4) << said.out;
   EXPECT_THAT(said.err, HasSubstr("(wait_lapsed, 504)"));
-  said = sluice({"drain", "blue/one", "--wait=30s", "--timeout=200ms"});
+  said = sluice({"drain", "blue/one", "--force", "--wait=30s", "--timeout=200ms"});
   EXPECT_EQ(said.code, 4) << said.out;
   EXPECT_THAT(said.err, HasSubstr("no answer came in time"));
   EXPECT_THAT(said.err, HasSubstr("is not known"));
@@ -206,6 +206,40 @@ TEST_F(CliTest, KeepsChecksAndBringsBackTheLedger) {
   EXPECT_EQ(run_sluice({"ledger", "verify", file}, {}).code, 1);
   start();
   EXPECT_EQ(weights()["blue"], 0);
+}
+
+TEST_F(CliTest, LedgersAreCheckedAsJsonToo) {
+  start();
+  ASSERT_EQ(sluice({"switch", "app", "green"}).code, 0);
+  Said said = run_sluice({"ledger", "verify", "--json", "-c", sluice_->config_file()}, {});
+  EXPECT_EQ(said.code, 0) << said.err;
+  json report = json::parse(said.out);
+  EXPECT_EQ(report["good"], true);
+  ASSERT_EQ(report["files"].size(), 2u);
+  EXPECT_EQ(report["files"][0]["file"], directory_->file("state/ledger"));
+  EXPECT_EQ(report["files"][0]["good"], true);
+  EXPECT_EQ(report["files"][0]["last"], 2);
+  EXPECT_EQ(report["files"][0]["torn_bytes"], 0);
+  std::string damaged = harness::read_file(directory_->file("state/ledger"));
+  damaged[damaged.size() / 2] ^= 1;
+  harness::write_file(directory_->file("damaged"), damaged);
+  said = run_sluice(
+      {"ledger", "verify", "--json", directory_->file("damaged"), directory_->file("none")}, {});
+  EXPECT_EQ(said.code, 1);
+  report = json::parse(said.out);
+  EXPECT_EQ(report["good"], false);
+  EXPECT_EQ(report["files"][0]["good"], false);
+  EXPECT_NE(report["files"][0].value("damage", ""), "");
+  EXPECT_NE(report["files"][1].value("error", ""), "");
+}
+
+TEST_F(CliTest, MaintenanceThatNobodyKeepsEndsByItself) {
+  start();
+  Said said = sluice({"maintenance", "on", "app", "--ttl", "1s", "--json"});
+  ASSERT_EQ(said.code, 0) << said.err;
+  EXPECT_EQ(json::parse(said.out)["lease"]["ttl"], 1) << said.out;
+  EXPECT_EQ(get("/").status, 503);
+  EXPECT_TRUE(wait_until([&] { return get("/").status == 200; }));
 }
 
 TEST_F(CliTest, WrongCommandLinesAreExitStatus2AndCallNobody) {

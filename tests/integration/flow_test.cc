@@ -114,7 +114,7 @@ TEST_F(FlowTest, G3AReloadAndATermAtOnceEndInOrder) {
 
 TEST_F(FlowTest, G5AResumeTakesTheServerInOnlyAfterAPassedProbe) {
   start({.split = "{ blue = 1, green = 0 }"});
-  ASSERT_EQ(admin("POST", "/servers/blue/one/drain?wait=5s").status, 200);
+  ASSERT_EQ(admin("POST", "/servers/blue/one/drain?wait=5s&force=true").status, 200);
   blue_.set_health(503);  // the deploy has gone wrong
   EXPECT_EQ(admin("POST", "/servers/blue/one/resume?wait=300ms").status, 504);
   EXPECT_EQ(get("/").status, 503);

@@ -164,6 +164,28 @@ TEST_F(PipelinesTest, CanaryThatFailsAtAStepGoesAllTheWayBack) {
   EXPECT_EQ(weights(), all_blue());
 }
 
+// As the Argo CD hook has it: the sync has deployed already, and each step waits for health.
+TEST_F(PipelinesTest, CanaryThatFallsIllMidwayGetsNoMoreAndGoesAllTheWayBack) {
+  start({.health = "interval = \"100ms\"\nsettle_interval = \"50ms\"\nrise = 1\nfall = 1"});
+  auto script = start_script(
+      "canary.sh", "app blue green",
+      {{"DEPLOY", "true"},
+       {"STEPS", "10 50"},
+       {"PAUSE", "0"},
+       {"VERIFY", marking("v") + "; while [ ! -s '" + mark("ill") + "' ]; do sleep 0.1; done"}});
+  ASSERT_TRUE(wait_for_mark("v")) << script->output();
+  EXPECT_EQ(weights()["green"], 10);
+  green_.set_health(503);
+  ASSERT_TRUE(wait_for_status("green", "one", "down"));
+  harness::write_file(mark("ill"), "x");
+  // The second step waits for health and does not come.
+  EXPECT_FALSE(wait_until([&] { return weights()["green"] == 50; }, Deadline(seconds(1))));
+  script->signal(SIGTERM);
+  green_.set_health(200);
+  script->wait_exit();
+  EXPECT_TRUE(wait_until([&] { return weights() == all_blue(); })) << weights().dump();
+}
+
 TEST_F(PipelinesTest, CanaryThatIsKilledGoesAllTheWayBack) {
   start();
   auto script = start_script("canary.sh", "app blue green",
@@ -216,6 +238,16 @@ TEST_F(PipelinesTest, RollingThatIsKilledLeavesOneServerDrainedAndCanBeRunAgain)
   EXPECT_EQ(get("/").status, 200);
   EXPECT_EQ(run_script("rolling.sh", "pool", {{"DEPLOY", "true"}}).code, 0);
   EXPECT_EQ(backend_server("pool", "web-1")["takes_new_work"], true);
+}
+
+TEST_F(PipelinesTest, RollingNeverTakesTheLastServerThatServes) {
+  start();
+  const Said said = run_script("rolling.sh", "blue", {{"DEPLOY", marking("d")}});
+  EXPECT_NE(said.code, 0);
+  EXPECT_THAT(said.err, HasSubstr("no_healthy_server"));
+  EXPECT_FALSE(is_marked("d"));
+  EXPECT_EQ(backend_server("blue", "one")["takes_new_work"], true);
+  EXPECT_EQ(get("/").status, 200);
 }
 
 TEST_F(PipelinesTest, IdleSaysWhetherABackendHasTraffic) {

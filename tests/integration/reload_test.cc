@@ -55,6 +55,31 @@ TEST_F(ReloadTest, G8AChangedSplitInTheFileWinsAndTheConflictIsReported) {
   EXPECT_NE(sluice_->wait_for_error_text("split_conflict"), std::string::npos);
 }
 
+TEST_F(ReloadTest, G8AServersWeightIsNotResetAndAChangedOneInTheFileIsReported) {
+  const auto pool = [this](const std::string& web_1) {
+    return Scenario{
+        .backends = {{"pool", {{"web-2", green_.address()}}}},
+        .routes = "[routes.app]\nsplit = { pool = 1 }\n",
+        .more = "[backends.pool.servers.web-1]\naddress = \"" + blue_.address() + "\"\n" + web_1};
+  };
+  start(pool("weight = 1\n"));
+  ASSERT_EQ(admin("PATCH", "/servers/pool/web-1", "weight=5").status, 200);
+  const std::string etag = admin("GET", "/servers/pool/web-1").field("ETag");
+  ASSERT_TRUE(reload(pool("")));
+  EXPECT_EQ(backend_server("pool", "web-1")["weight"], 5);
+  EXPECT_EQ(admin("GET", "/servers/pool/web-1").field("ETag"), etag);
+  kill_and_restart(pool(""));
+  EXPECT_EQ(backend_server("pool", "web-1")["weight"], 5);
+  ASSERT_TRUE(reload(pool("weight = 3\n")));
+  EXPECT_EQ(backend_server("pool", "web-1")["weight"], 3);
+  const std::string lost =
+      "server \"pool/web-1\": its weight in the file changed from 1 to 3, which "
+      "replaces 5, set by revision 2";
+  EXPECT_EQ(admin_json("/conflicts")["conflicts"], json::array({lost}));
+  EXPECT_NE(sluice_->wait_for_error_text("split_conflict"), std::string::npos);
+  EXPECT_NE(admin("GET", "/servers/pool/web-1").field("ETag"), etag);
+}
+
 TEST_F(ReloadTest, G8CountersSurvive) {
   start();
   for (int i = 0; i < 10; ++i) EXPECT_EQ(get("/").status, 200);

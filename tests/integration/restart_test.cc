@@ -24,7 +24,7 @@ class RestartTest : public SluiceTest {
 TEST_F(RestartTest, G4WeightsAndDrainsSurviveAKill) {
   start();
   ASSERT_EQ(admin("PUT", "/weights/app", "blue=33.333&green=66.667").status, 200);
-  ASSERT_EQ(admin("POST", "/servers/blue/one/drain").status, 200);
+  ASSERT_EQ(admin("POST", "/servers/blue/one/drain?force=true").status, 200);
   json before = admin_json("/weights/app");
   kill_and_restart();
   json after = admin_json("/weights/app");

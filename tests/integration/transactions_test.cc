@@ -1,16 +1,13 @@
 // Shifts as transactions, over real sockets: several routes at once, rollback, leases, dry runs,
 // idempotency keys, the guard, servers at run time, reload by call.
 #include <signal.h>
-#include <sys/ptrace.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <filesystem>
 #include <thread>
-#include <utility>
 
 #include "tests/integration/sluice_test.h"
+#include "tests/integration/stopped_thread.h"
 
 namespace sluice::integration {
 namespace {
@@ -64,6 +61,8 @@ TEST_F(TransactionsTest, SeveralRoutesChangeTogetherOrNotAtAll) {
                                                 "if_match": 1}}})",
                          fields);
   EXPECT_EQ(code(stale), "412 stale");
+  EXPECT_EQ(parse_json(stale)["route"], "api");
+  EXPECT_EQ(parse_json(stale)["revision"], body["revision"]);
   EXPECT_EQ(weights(), R"({"blue":1,"green":9})");
 }
 
@@ -157,6 +156,82 @@ TEST_F(TransactionsTest, ACallIsMadeOnceHoweverOftenItIsSent) {
   EXPECT_EQ(code(with_key("two words", "blue=1&green=5")), "400 bad_idempotency_key");
   kill_and_restart();
   EXPECT_EQ(with_key("deploy-17", "blue=1&green=1").field("Idempotent-Replayed"), "true");
+}
+
+TEST_F(TransactionsTest, ACallThatChangedNothingIsRememberedToo) {
+  start();
+  const auto repeat = [this](std::string_view method, const std::string& target,
+                             std::string_view form) {
+    Fields fields;
+    fields.add("Idempotency-Key", "run-9");
+    return admin(method, target + (target.contains('?') ? "&" : "?") + "author=ci", form, fields);
+  };
+  const auto drop_replayed = [](Response response) {
+    return std::to_string(response.status) + response.field("ETag") + response.body;
+  };
+  const Response first = repeat("PUT", "/weights/app", "blue=1&green=0");
+  EXPECT_EQ(first.status, 200);
+  EXPECT_EQ(parse_json(first)["changed"], false);
+  EXPECT_EQ(parse_json(first)["revision"], 1);
+  EXPECT_EQ(first.field("Idempotent-Replayed"), "");
+  EXPECT_EQ(admin("GET", "/weights/app").field("ETag"), "\"1\"");
+  EXPECT_EQ(admin_json("/history/app")["revisions"].size(), 1u) << "the route did not change";
+  EXPECT_EQ(admin_json("/history?limit=1")["revisions"][0]["result"], "unchanged");
+  ASSERT_EQ(admin("POST", "/switch/app", "to=green").status, 200);
+  for (int i = 0; i < 2; ++i) {
+    const Response again = repeat("PUT", "/weights/app", "blue=1&green=0");
+    EXPECT_EQ(again.field("Idempotent-Replayed"), "true");
+    EXPECT_EQ(drop_replayed(again), drop_replayed(first));
+    EXPECT_EQ(weights(), R"({"blue":0,"green":100})") << "somebody else's switch is undone";
+    EXPECT_EQ(code(repeat("PUT", "/weights/app", "blue=1&green=1")), "422 idempotency_key_reused");
+    if (i == 0) kill_and_restart();
+  }
+  ASSERT_EQ(admin("POST", "/rollback/app").status, 200);
+  EXPECT_EQ(weights(), R"({"blue":1,"green":0})") << "it is no step of a rollback";
+}
+
+TEST_F(TransactionsTest, ADrainThatChangedNothingIsRememberedToo) {
+  start(two_servers());
+  const std::string path = "/servers/pool/web-1";
+  ASSERT_EQ(admin("POST", path + "/drain?wait=5s").status, 200);
+  Fields key;
+  key.add("Idempotency-Key", "run-10");
+  Response drained = admin("POST", path + "/drain?wait=5s", "", key);
+  EXPECT_EQ(parse_json(drained)["changed"], false);
+  EXPECT_EQ(drained.field("Idempotent-Replayed"), "");
+  ASSERT_EQ(admin("POST", path + "/resume?wait=30s").status, 200);
+  drained = admin("POST", path + "/drain?wait=5s", "", key);
+  EXPECT_EQ(drained.status, 200);
+  EXPECT_EQ(parse_json(drained)["changed"], false);
+  EXPECT_EQ(drained.field("Idempotent-Replayed"), "true");
+  EXPECT_EQ(backend_server("pool", "web-1")["draining"], false);
+  // A weight that is so already.
+  Fields other;
+  other.add("Idempotency-Key", "run-11");
+  ASSERT_EQ(admin("PATCH", path, "weight=2").status, 200);
+  const Response first = admin("PATCH", path, "weight=2", other);
+  EXPECT_EQ(parse_json(first)["changed"], false);
+  ASSERT_EQ(admin("PATCH", path, "weight=3").status, 200);
+  const Response second = admin("PATCH", path, "weight=2", other);
+  EXPECT_EQ(second.field("Idempotent-Replayed"), "true");
+  EXPECT_EQ(second.body, first.body);
+  EXPECT_EQ(backend_server("pool", "web-1")["weight"], 3);
+}
+
+TEST_F(TransactionsTest, AServerIsRemovedOnceHoweverOftenThatIsAsked) {
+  start(two_servers());
+  const std::string path = "/servers/pool/web-1";
+  ASSERT_EQ(admin("POST", path + "/drain?wait=5s").status, 200);
+  Fields key;
+  key.add("Idempotency-Key", "run-12");
+  const Response first = admin("DELETE", path, "", key);
+  ASSERT_EQ(first.status, 200) << first.summary();
+  const Response second = admin("DELETE", path, "", key);
+  EXPECT_EQ(second.body, first.body);
+  EXPECT_EQ(second.field("Idempotent-Replayed"), "true");
+  EXPECT_EQ(code(admin("DELETE", path)), "404 unknown_server");
+  EXPECT_EQ(code(admin("DELETE", "/servers/pool/web-9", "", key)), "422 idempotency_key_reused");
+  EXPECT_EQ(backend_server("pool", "web-2")["takes_new_work"], true);
 }
 
 TEST_F(TransactionsTest, ARepeatedCallIsNotStale) {
@@ -257,30 +332,6 @@ TEST_F(TransactionsTest, AServerIsNamedByThePathOfItsUnixSocket) {
   EXPECT_EQ(code(admin("GET", path)), "404 unknown_server");
 }
 
-// One thread of the process stands still, as a debugger would have it.
-class StoppedThread {
- public:
-  StoppedThread(pid_t pid, const std::string& name) {
-    for (const auto& task :
-         std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/task")) {
-      if (harness::read_file(task.path() / "comm") != name + "\n") continue;
-      tid_ = std::stoi(task.path().filename());
-    }
-    stopped_ = tid_ != 0 && ::ptrace(PTRACE_SEIZE, tid_, nullptr, nullptr) == 0 &&
-               ::ptrace(PTRACE_INTERRUPT, tid_, nullptr, nullptr) == 0 &&
-               ::waitpid(tid_, nullptr, __WALL) == tid_;
-  }
-  ~StoppedThread() { go_on(); }
-  bool stopped() const { return stopped_; }
-  void go_on() {
-    if (std::exchange(stopped_, false)) ::ptrace(PTRACE_DETACH, tid_, nullptr, nullptr);
-  }
-
- private:
-  pid_t tid_ = 0;
-  bool stopped_ = false;
-};
-
 TEST_F(TransactionsTest, G1AWorkerThatIsLateIsNamedAndTheRevisionIsDurable) {
   start({.workers = 2, .runtime = "adopt_timeout = \"1s\""});
   StoppedThread late(sluice_->pid(), "worker-1");
@@ -315,7 +366,7 @@ TEST_F(TransactionsTest, G7AFullDiskFailsWritesAndNothingElse) {
   for (const std::size_t room : {0, 20}) {
     limit_files(full + room);
     EXPECT_EQ(code(admin("POST", "/switch/app", "to=green")), "503 ledger_failed");
-    EXPECT_EQ(code(admin("POST", "/servers/blue/one/drain")), "503 ledger_failed");
+    EXPECT_EQ(code(admin("POST", "/servers/green/one/drain?force=true")), "503 ledger_failed");
     EXPECT_THAT(alarms(), HasSubstr("ledger_write_failed"));
     EXPECT_EQ(weights(), R"({"blue":9,"green":1})");
     for (int i = 0; i < 20; ++i) EXPECT_EQ(get("/").status, 200);
@@ -345,6 +396,48 @@ TEST_F(TransactionsTest, TheGuardKeepsTrafficFromABackendThatIsDown) {
   EXPECT_EQ(get("/").field("X-Backend"), "green");
 }
 
+TEST_F(TransactionsTest, TheGuardKeepsTheLastServerOfABackendWithTraffic) {
+  Scenario scenario = two_servers();
+  scenario.health = "interval = \"10m\"\nsettle_interval = \"50ms\"\nrise = 1\nfall = 1";
+  start(scenario);
+  const std::string web_1 = "/servers/pool/web-1";
+  ASSERT_EQ(admin("POST", web_1 + "/drain?wait=5s").status, 200);
+  const std::string before = admin("GET", "/ledger").body;
+  const json dry = parse_json(admin("POST", "/servers/pool/web-2/drain?dry_run=true"));
+  EXPECT_THAT(dry["warnings"].dump(), HasSubstr("pool would have no server"));
+  const std::pair<const char*, const char*> calls[] = {{"/servers/pool/web-2/drain", ""},
+                                                       {"/servers/pool/web-2/drain?wait=10m", ""},
+                                                       {"/backends/pool/drain", ""}};
+  for (const auto& [target, form] : calls) {
+    const Response refused = admin("POST", target, form);
+    EXPECT_EQ(code(refused), "409 no_healthy_server") << target;
+    const std::string detail = parse_json(refused).value("detail", "");
+    EXPECT_THAT(detail, HasSubstr("backend \"pool\" would be left without a server"));
+    EXPECT_THAT(detail, HasSubstr("route \"app\" sends to it"));
+  }
+  EXPECT_EQ(code(admin("PATCH", "/servers/pool/web-2", "weight=0")), "409 no_healthy_server");
+  EXPECT_EQ(admin("GET", "/ledger").body, before);
+  // One that was resumed and has not passed a probe yet takes no requests either.
+  blue_.set_health(500);
+  ASSERT_EQ(admin("POST", web_1 + "/resume").status, 200);
+  ASSERT_TRUE(wait_for_status("pool", "web-1", "down"));
+  EXPECT_EQ(code(admin("POST", "/servers/pool/web-2/drain")), "409 no_healthy_server");
+  for (int i = 0; i < 8; ++i) EXPECT_EQ(get("/").field("X-Backend"), "green");
+  EXPECT_EQ(admin("POST", web_1 + "/drain").status, 200) << "nothing is taken away with it";
+  ASSERT_EQ(admin("POST", "/servers/pool/web-2/drain?force=true").status, 200);
+  EXPECT_EQ(get("/").status, 503);
+}
+
+TEST_F(TransactionsTest, MaintenanceEndsWhenThereIsAServerForThoseWhoComeBack) {
+  start({.health = "interval = \"10m\"\nsettle_interval = \"50ms\"\nrise = 1\nfall = 1"});
+  ASSERT_EQ(admin("POST", "/maintenance/app").status, 200);
+  ASSERT_EQ(admin("POST", "/servers/blue/one/drain?wait=5s").status, 200) << "nobody comes";
+  EXPECT_EQ(code(admin("DELETE", "/maintenance/app")), "409 no_healthy_server");
+  ASSERT_EQ(admin("POST", "/servers/blue/one/resume").status, 200);
+  ASSERT_EQ(admin("DELETE", "/maintenance/app?wait=healthy").status, 200);
+  EXPECT_EQ(get("/").field("X-Backend"), "blue");
+}
+
 TEST_F(TransactionsTest, ServersComeAndGoWithoutAReload) {
   start({.split = "{ blue = 1, green = 0 }"});
   Response added = admin("POST", "/servers/blue", "address=" + green_.address() + "&name=two");
@@ -368,7 +461,7 @@ TEST_F(TransactionsTest, AWholeBackendIsDrainedInOneRevision) {
   start({.backends = {{"pool", {{"a", blue_.address()}, {"b", green_.address()}}}},
          .split = "{ pool = 1 }"});
   const int before = admin_json("/")["revision"];
-  Response drained = admin("POST", "/backends/pool/drain?wait=10s");
+  Response drained = admin("POST", "/backends/pool/drain?wait=10s&force=true");
   ASSERT_EQ(drained.status, 200) << drained.summary();
   EXPECT_EQ(parse_json(drained)["safe_to_stop"], true);
   EXPECT_EQ(admin_json("/")["revision"], before + 1);

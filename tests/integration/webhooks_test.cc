@@ -286,7 +286,7 @@ TEST_F(AlertmanagerTest, TakesEveryKindOfEvent) {
   ASSERT_TRUE(wait_until([&] { return alerts("SluiceReloadRefused").size() == 1; }));
   ASSERT_TRUE(reload({.split = "{ blue = 2, green = 1 }", .more = more}));
   ASSERT_TRUE(wait_until([&] { return alerts("SluiceReloadRefused").empty(); }));
-  ASSERT_EQ(admin("POST", "/servers/blue/one/drain?wait=10s").status, 200);
+  ASSERT_EQ(admin("POST", "/servers/blue/one/drain?wait=10s&force=true").status, 200);
   ASSERT_TRUE(wait_until([&] { return alerts("SluiceDrain").size() == 2; }));
   ASSERT_EQ(admin("PUT", "/weights/app?ttl=1s&force=true", "blue=0&green=1").status, 200);
   ASSERT_TRUE(wait_until([&] { return alerts("SluiceLease").size() == 1; }));

@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "routing/ledger.h"
-#include "tests/routing/routing_fixture.h"
+#include "tests/routing/book_fixture.h"
 
 namespace sluice::routing {
 namespace {
@@ -15,55 +15,6 @@ using std::chrono::seconds;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using Kind = PlanError::Kind;
-
-constexpr WallTime kNow{seconds(1'795'000'000)};
-
-class BookTest : public testing::Test {
- protected:
-  BookTest() { add(book.state.plan_reload(config, kNow).revision); }
-
-  void add(std::optional<Revision> revision) {
-    ASSERT_TRUE(revision);
-    book.add(*revision);
-  }
-  void add(const std::expected<Revision, PlanError>& planned) {
-    ASSERT_TRUE(planned) << planned.error().message;
-    book.add(*planned);
-  }
-  Facts facts() const { return {.config = live(), .history = book.history}; }
-  const conf::Config& live() const { return live_ = with_members(config, book.state); }
-  std::expected<Revision, PlanError> plan(RouteWish wish) {
-    return plan_wish(book.state, std::move(wish), {}, kNow, book.history);
-  }
-  void shift(const char* blue, const char* green) {
-    add(plan(put("app", {{"blue", blue}, {"green", green}})));
-  }
-  std::expected<Revision, PlanError> back(std::optional<RevisionNumber> to = {}) {
-    return plan({"app", RollBack{to}});
-  }
-  std::string weights() const { return to_text_of("app"); }
-  std::string to_text_of(std::string_view route) const {
-    std::string text;
-    for (const auto& share : book.state.route(route)->setting.split) {
-      text += (text.empty() ? "" : "/") + share.weight.to_string();
-    }
-    return text;
-  }
-  // A shift of app that lapses after a minute.
-  RevisionNumber lease(const char* blue, const char* green,
-                       Lease::OnLapse on_lapse = Lease::OnLapse::revert) {
-    const auto planned =
-        book.state.plan({.routes = {put("app", {{"blue", blue}, {"green", green}})},
-                         .lease = LeaseWish{.ttl = seconds(60), .on_lapse = on_lapse}},
-                        facts(), {}, kNow);
-    add(planned);
-    return planned->number;
-  }
-
-  conf::Config config = basic_config();
-  Book book;
-  mutable conf::Config live_;
-};
 
 // --- Rollback -----------------------------------------------------------------------------------
 
@@ -236,7 +187,7 @@ TEST_F(BookTest, SeveralRoutesChangeTogetherOrNotAtAll) {
 
 TEST_F(BookTest, TheGuardRefusesMoreForABackendThatCanNotServe) {
   Facts facts = this->facts();
-  facts.can_serve = [](std::string_view backend) { return backend != "green"; };
+  facts.takes_requests = [](const ServerKey& server) { return server.backend != "green"; };
   const auto with = [&](const char* blue, const char* green, bool force) {
     return book.state.plan(
         {.routes = {put("app", {{"blue", blue}, {"green", green}})}, .force = force}, facts, {},
@@ -250,7 +201,7 @@ TEST_F(BookTest, TheGuardRefusesMoreForABackendThatCanNotServe) {
 
 TEST_F(BookTest, TheGuardKnowsThatABackendThatIsOffGetsNothing) {
   Facts facts = this->facts();
-  facts.can_serve = [](std::string_view backend) { return backend != "green"; };
+  facts.takes_requests = [](const ServerKey& server) { return server.backend != "green"; };
   const auto to = [&](std::vector<std::pair<std::string, std::string>> states) {
     StatedSplit stated{.weights = {}, .whole = false, .states = std::move(states)};
     return book.state.plan({.routes = {{"app", std::move(stated)}}}, facts, {}, kNow);
@@ -258,10 +209,25 @@ TEST_F(BookTest, TheGuardKnowsThatABackendThatIsOffGetsNothing) {
   add(to({{"green", "off"}}));
   EXPECT_EQ(to({{"green", "active"}}).error().kind, Kind::no_healthy_server);
   EXPECT_EQ(to({{"green", "sticky_only"}}).error().kind, Kind::no_healthy_server);
-  facts.can_serve = [](std::string_view) { return true; };
+  facts.takes_requests = [](const ServerKey&) { return true; };
   add(to({{"green", "sticky_only"}}));
-  facts.can_serve = [](std::string_view backend) { return backend != "green"; };
+  facts.takes_requests = [](const ServerKey& server) { return server.backend != "green"; };
   EXPECT_TRUE(to({{"green", "off"}})) << "less for it is always possible";
+}
+
+TEST_F(BookTest, TheGuardKnowsThatMaintenanceSendsNothing) {
+  Facts facts = this->facts();
+  facts.takes_requests = [](const ServerKey& server) { return server.backend != "green"; };
+  const auto set = [&](std::optional<Maintenance> maintenance) {
+    return book.state.plan({.routes = {{"app", SetMaintenance{maintenance}}}}, facts, {}, kNow);
+  };
+  add(set(Maintenance{}));
+  add(book.state.plan({.routes = {switch_to("app", "green")}}, facts, {}, kNow));
+  const auto ended = set(std::nullopt);
+  ASSERT_FALSE(ended) << "nobody is there for those who come back";
+  EXPECT_EQ(ended.error().kind, Kind::no_healthy_server);
+  facts.takes_requests = [](const ServerKey&) { return true; };
+  EXPECT_TRUE(set(std::nullopt));
 }
 
 TEST_F(BookTest, ARouteMayDemandIfMatch) {
@@ -272,6 +238,32 @@ TEST_F(BookTest, ARouteMayDemandIfMatch) {
   EXPECT_EQ(refused.error().kind, Kind::if_match_required);
   wish.if_match = 1;
   EXPECT_TRUE(book.state.plan({.routes = {wish}}, facts(), {}, kNow));
+}
+
+TEST_F(BookTest, ACallThatChangesNothingIsRememberedAndChangesNothing) {
+  shift("50", "50");
+  const auto remember = [&](std::expected<Revision, PlanError> planned, const char* key) {
+    planned->key = IdempotencyKey{key, "digest"};
+    ASSERT_TRUE(book.state.changes_nothing(*planned));
+    add(std::optional(book.state.remembering(*planned)));
+  };
+  const StateImage before = book.state.image();
+  remember(plan(put("app", {{"blue", "50"}, {"green", "50"}})), "shift");
+  remember(book.state.plan_drain(live(), {"blue", "b1"}, false, {}, kNow), "resume");
+  StateImage after = book.state.image();
+  EXPECT_EQ(after.revision, 4u);
+  ASSERT_NE(book.state.known_key("shift"), nullptr);
+  EXPECT_EQ(book.state.known_key("shift")->revision, 3u);
+  EXPECT_EQ(book.history.find(3)->of, 2u) << "what had made it so";
+  EXPECT_EQ(book.history.find(4)->of, 3u);
+  after.revision = before.revision;
+  after.keys = before.keys;
+  EXPECT_EQ(after, before) << "ETags, weights and drains are what they were";
+  EXPECT_EQ(book.history.list("app", 0, 10).size(), 2u) << "it changed no route";
+  add(back());
+  EXPECT_EQ(weights(), "90/10");
+  add(back(3));
+  EXPECT_EQ(weights(), "50/50");
 }
 
 TEST_F(BookTest, KeysAreRememberedUpToABound) {
@@ -365,103 +357,6 @@ TEST_F(BookTest, ALeaseOverSeveralRoutesHoldsForThoseThatNobodyChanged) {
   EXPECT_EQ(to_text_of("other"), "1/1");
 }
 
-// --- Servers that come and go -------------------------------------------------------------------
-
-std::vector<std::string> names(const conf::Config& config, std::size_t backend) {
-  std::vector<std::string> all;
-  for (const conf::Server& server : config.backends[backend].servers) all.push_back(server.name);
-  return all;
-}
-
-TEST_F(BookTest, ServersComeAndGoAndWeigh) {
-  add(book.state.plan_add(live(), {"blue", "127.0.0.1:9999", "b3", "2"}, {}, kNow));
-  EXPECT_THAT(names(live(), 0), ElementsAre("b1", "b2", "b3"));
-  EXPECT_EQ(live().backends[0].servers[2].weight, (Decimal{2, 0}));
-  add(book.state.plan_weigh(live(), {"blue", "b1"}, "0.5", {}, kNow));
-  EXPECT_EQ(live().backends[0].servers[0].weight, *Decimal::parse("0.5"));
-  add(book.state.plan_remove(facts(), {"blue", "b2"}, false, {}, kNow));
-  add(book.state.plan_remove(facts(), {"blue", "b3"}, false, {}, kNow));
-  EXPECT_THAT(names(live(), 0), ElementsAre("b1"));
-  const auto last = book.state.plan_remove(facts(), {"blue", "b1"}, true, {}, kNow);
-  ASSERT_FALSE(last);
-  EXPECT_EQ(last.error().kind, Kind::last_server);
-  // One of the file that was removed can come back, elsewhere too.
-  add(book.state.plan_add(live(), {"blue", "127.0.0.1:7777", "b2", ""}, {}, kNow));
-  EXPECT_THAT(names(live(), 0), ElementsAre("b1", "b2"));
-}
-
-TEST_F(BookTest, ABackendKeepsAServerWithAWeight) {
-  const auto weigh = [&](const char* server, const char* weight) {
-    return book.state.plan_weigh(live(), {"blue", server}, weight, {}, kNow);
-  };
-  const auto servers = live().backends[0].servers;
-  ASSERT_EQ(live().backends[0].name, "blue");
-  for (std::size_t i = 0; i + 1 < servers.size(); ++i) add(weigh(servers[i].name.c_str(), "0"));
-  const std::string last = live().backends[0].servers.back().name;
-  EXPECT_EQ(weigh(last.c_str(), "0").error().kind, Kind::last_server);
-  EXPECT_TRUE(weigh(last.c_str(), "0.5"));
-}
-
-TEST_F(BookTest, AServersRevisionIsThatOfItsDrainOrItsWeight) {
-  const ServerKey server{"blue", live().backends[0].servers[0].name};
-  EXPECT_EQ(book.state.server_revision(server), 0u);
-  add(book.state.plan_weigh(live(), server, "3", {}, kNow));
-  EXPECT_EQ(book.state.server_revision(server), 2u);
-  add(book.state.plan_drain(live(), server, true, {}, kNow));
-  EXPECT_EQ(book.state.server_revision(server), 3u);
-}
-
-TEST_F(BookTest, AServerThatCanNotBeSaysWhy) {
-  const struct {
-    NewServer server;
-    Kind kind;
-    const char* says;
-  } cases[] = {
-      {{"blu", "127.0.0.1:1", "x", ""}, Kind::unknown_backend, "did you mean \"blue\"?"},
-      {{"blue", "localhost", "x", ""}, Kind::bad_server, "IP:PORT"},
-      {{"blue", "127.0.0.1:0", "x", ""}, Kind::bad_server, "IP:PORT"},
-      {{"blue", "127.0.0.1:1", "X y", ""}, Kind::bad_server, "1 to 64 of"},
-      {{"blue", "127.0.0.1:1", "x", "-1"}, Kind::bad_server, "not a plain number"},
-      {{"blue", "127.0.0.1:1", "b1", ""}, Kind::server_exists, "name or address"},
-      {{"blue", "127.0.0.1:8000", "x", ""}, Kind::server_exists, "name or address"},
-  };
-  for (const auto& c : cases) {
-    const auto planned = book.state.plan_add(live(), c.server, {}, kNow);
-    ASSERT_FALSE(planned) << c.says;
-    EXPECT_EQ(planned.error().kind, c.kind) << planned.error().message;
-    EXPECT_THAT(planned.error().message, HasSubstr(c.says));
-  }
-}
-
-TEST_F(BookTest, OnlyADrainedServerIsRemovedUnlessForced) {
-  Facts facts = this->facts();
-  facts.is_safe_to_stop = [](const ServerKey&) { return false; };
-  EXPECT_EQ(book.state.plan_remove(facts, {"blue", "b1"}, false, {}, kNow).error().kind,
-            Kind::not_drained);
-  add(book.state.plan_drain(live(), {"blue", "b1"}, true, {}, kNow));
-  const auto forced = book.state.plan_remove(facts, {"blue", "b1"}, true, {}, kNow);
-  add(forced);
-  EXPECT_FALSE(book.state.is_draining({"blue", "b1"})) << "should it come back, it works";
-}
-
-TEST_F(BookTest, AReloadKeepsWhatCameAtRunTimeUntilTheFileSaysOtherwise) {
-  add(book.state.plan_add(live(), {"blue", "127.0.0.1:9999", "b3", ""}, {}, kNow));
-  add(book.state.plan_remove(facts(), {"blue", "b1"}, false, {}, kNow));
-  EXPECT_FALSE(book.state.plan_reload(config, kNow).revision) << "nothing to say";
-  config.backends[0].servers.push_back({"b3", *Address::parse("127.0.0.1:9998")});
-  auto plan = book.state.plan_reload(config, kNow);
-  ASSERT_EQ(plan.conflicts.size(), 1u);
-  EXPECT_THAT(plan.conflicts[0], HasSubstr("127.0.0.1:9998"));
-  EXPECT_EQ(plan.revision->conflicts, plan.conflicts);
-  add(plan.revision);
-  EXPECT_THAT(names(live(), 0), ElementsAre("b2", "b3"));
-  EXPECT_EQ(live().backends[0].servers[1].address.to_string(), "127.0.0.1:9998");
-  // The removed one has left the file: nothing is left to say of it.
-  config.backends[0].servers.erase(config.backends[0].servers.begin());
-  add(book.state.plan_reload(config, kNow).revision);
-  EXPECT_TRUE(book.state.image().members.empty());
-}
-
 // --- All of it through the ledger ---------------------------------------------------------------
 
 TEST_F(BookTest, EverythingSurvivesTheLedgerAsRecordsAndAsACheckpoint) {
@@ -479,6 +374,9 @@ TEST_F(BookTest, EverythingSurvivesTheLedgerAsRecordsAndAsACheckpoint) {
   add(keyed);
   const RevisionNumber number = lease("0", "100", Lease::OnLapse::freeze);
   add(book.state.plan_lease(RevisionKind::renew_lease, number, seconds(9), {}, kNow));
+  keyed = book.state.plan_weigh(live(), {"blue", "b1"}, "0.5", {}, kNow);
+  keyed->key = IdempotencyKey{"uid:0 deploy-18", "1234-5"};
+  add(std::optional(book.state.remembering(*keyed)));
 
   const std::vector<Revision> all(book.history.revisions().begin(), book.history.revisions().end());
   const auto records = encode_ledger({}, all);
