@@ -160,6 +160,7 @@ void Exchange::cut(std::string_view error) {
 
 void Exchange::refuse_large_body() {
   worker_.count(Count::limit_body_bytes);
+  worker_.count(Count::refused_413);
   answer_or_cut(413, "http_request_error", "The request's body is larger than this proxy allows.");
 }
 

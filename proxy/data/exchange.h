@@ -127,6 +127,7 @@ class Exchange final : public RequestHandler, private ResponseHandler, private W
   TimePoint response_too_slow_at() const;
   TimePoint deadline() const;
   void rearm_timer();
+  void bring_timer_forward();
   bool output_moves() const;
   void start_request_rate();
   void pause_request();

@@ -123,7 +123,10 @@ void Exchange::on_response_body(Bytes bytes) {
   if (client_.buffered() > client_.client().stream_buffer_bytes) {
     response_paused_ = true;
     client_unsent_ = client_.buffered();
-    if (!tunnel_open_) response_rate_.start(last_activity_);
+    if (!tunnel_open_) {
+      response_rate_.start(last_activity_);
+      bring_timer_forward();
+    }
     backend_->pause_response();
     client_.notify_when_writable();
   }

@@ -26,6 +26,7 @@ void Exchange::start_request_rate() {
   const bool may_send = !head_.expects_continue || continue_sent_ || request_bytes_ > 0;
   if (request_state_ == RequestState::receiving && !head_.asks_for_tunnel() && may_send) {
     request_rate_.start(worker_.loop().now());
+    bring_timer_forward();
   }
 }
 
@@ -48,6 +49,12 @@ void Exchange::rearm_timer() {
   worker_.loop().timers().arm(timer_, deadline());
 }
 
+// A peer's turn has begun: its time may be over before what the timer was armed for.
+void Exchange::bring_timer_forward() {
+  const TimePoint when = deadline();
+  if (!timer_.armed() || when < timer_.deadline()) worker_.loop().timers().arm(timer_, when);
+}
+
 bool Exchange::output_moves() const {
   return client_.buffered() < client_unsent_ ||
          (backend_ && backend_->buffered() < backend_unsent_);
@@ -67,7 +74,11 @@ void Exchange::on_timer() {
   if (waiting()) {
     leave();
     worker_.count(over ? Count::timeout_exchange : Count::timeout_connect);
-    answer(503, "connection_limit_reached", "All connections to the server were taken for long.");
+    if (over) {
+      answer(504, "http_response_timeout", "No connection to the server was free in time.");
+    } else {
+      answer(503, "connection_limit_reached", "All connections to the server were taken for long.");
+    }
     return;
   }
   const bool unanswered = response_state_ == ResponseState::waiting;

@@ -278,7 +278,9 @@ ParseError SectionReader::finish_request(bool complete, std::string_view scheme,
   }
   if (const ParseError error = take_authority(head)) return error;
   if (has(kPath)) {
-    if (head.target.size() > limits_.request_line_bytes) return {414, ":path too long"};
+    if (head.target.size() > limits_.request_line_bytes) {
+      return {414, ":path too long", http::HeadBound::request_line_bytes};
+    }
     if (const char* problem = http::normalize_target(head.method, head.target)) {
       return {400, problem};
     }

@@ -455,7 +455,11 @@ void H2Client::queue_body(std::uint32_t id, Stream& stream) {
 }
 
 bool H2Client::sent(std::uint32_t id) {
-  return wait_until([&] { return stream(id).unsent.empty() && output_.empty(); });
+  return wait_until([&] {
+    const Stream& stream = this->stream(id);
+    const bool end_is_out = !stream.end_queued || stream.end_sent || stream.closed;
+    return stream.unsent.empty() && end_is_out && output_.empty();
+  });
 }
 
 std::size_t H2Client::unsent(std::uint32_t id) const {

@@ -89,7 +89,7 @@ class H2Client {
   // Queues a part of a body; it goes out as the peer's windows let it.
   void put(std::uint32_t stream, std::string_view bytes, bool end);
   void put_trailers(std::uint32_t stream, const Fields& trailers);
-  // Waits until all of the stream's body is on its way.
+  // Waits until all of the stream's body that was put is on its way, and its end if that was.
   bool sent(std::uint32_t stream);
   std::size_t unsent(std::uint32_t stream) const;
   // RST_STREAM, and the stream is forgotten.

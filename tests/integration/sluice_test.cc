@@ -165,4 +165,12 @@ double SluiceTest::metric(const std::string& series) {
   return std::strtod(&response.body[at + series.size() + 2], nullptr);
 }
 
+double SluiceTest::limit_hits(const std::string& key) {
+  return metric("sluice_limits_hit_total{limit=\"" + key + "\"}");
+}
+
+double SluiceTest::timeout_hits(const std::string& key) {
+  return metric("sluice_timeouts_total{timeout=\"" + key + "\"}");
+}
+
 }  // namespace sluice::integration

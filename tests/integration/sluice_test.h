@@ -92,6 +92,9 @@ class SluiceTest : public testing::Test {
   bool wait_until(const std::function<bool()>& condition, Deadline deadline = Deadline{});
   // The value of one time series of /metrics, 0 if it is not there.
   double metric(const std::string& series);
+  // Of a key of [limits] or [timeouts], how often it was hit.
+  double limit_hits(const std::string& key);
+  double timeout_hits(const std::string& key);
 
   StrictOrigin blue_{"blue"};
   StrictOrigin green_{"green"};
