@@ -150,6 +150,17 @@ TEST_F(AdminAccessTest, TokensComeAndGoWithoutARestart) {
   const std::size_t at = list.find("ci.");
   ASSERT_NE(at, list.npos) << list;
   const std::string id = list.substr(at, 11);
+  make_token("look", "operator", {"--expires", "90d", "--route", "app"});
+  const std::string printed = token_command({"list", "--json"}).output;
+  const json listed = json::parse(printed, nullptr, false);
+  ASSERT_EQ(listed["tokens"].size(), 3u) << printed;
+  EXPECT_EQ("ci." + listed["tokens"][0].value("id", ""), id);
+  EXPECT_EQ(listed["tokens"][0]["role"], "operator");
+  EXPECT_FALSE(listed["tokens"][0].contains("expires"));
+  EXPECT_EQ(listed["tokens"][2]["expired"], false);
+  EXPECT_EQ(listed["tokens"][2]["routes"], json::array({"app"}));
+  EXPECT_TRUE(listed["tokens"][2].contains("expires"));
+  EXPECT_FALSE(printed.contains("sha256")) << "what a token is known by is nobody's business";
   ASSERT_EQ(token_command({"revoke", id}).code, 0);
   EXPECT_TRUE(wait_until([&] { return status(first) == 401; }));
   EXPECT_EQ(status(second), 200);
