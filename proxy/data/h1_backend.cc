@@ -15,6 +15,12 @@ using http::BodyLength;
 using http::HeadStatus;
 using Kind = BackendFailure::Kind;
 
+namespace {
+
+constexpr std::string_view kBytesBehind = "bytes behind the end of the response";
+
+}  // namespace
+
 H1Backend::H1Backend(std::shared_ptr<H1Pool> pool)
     : pool_(std::move(pool)),
       host_(pool_->host()),
@@ -103,21 +109,14 @@ void H1Backend::on_data(Bytes bytes) {
   while (!bytes.empty() && handler_) {
     const std::size_t used = turn_->head_done ? take_body(bytes) : take_head(bytes);
     bytes = bytes.subspan(used);
-    if (handler_ && turn_->head_done && turn_->body.done()) {
-      finish_response(!bytes.empty());
-      return;
-    }
+    if (handler_ && turn_->head_done && turn_->body.done()) return finish_response();
   }
 }
 
 std::size_t H1Backend::take_head(Bytes input) {
   Turn& turn = *turn_;
   const http::HeadResult result = turn.parser.consume(input, turn.head);
-  if (result.status == HeadStatus::error) {
-    host_.counters().add(Count::refused_responses);
-    fail(Kind::bad_response, result.error.reason);
-    return input.size();
-  }
+  if (result.status == HeadStatus::error) return refuse(input, result.error.reason);
   if (result.status == HeadStatus::need_more) return result.consumed;
   if (turn.head.is_interim()) {
     handler_->on_interim_response(turn.head);
@@ -125,37 +124,35 @@ std::size_t H1Backend::take_head(Bytes input) {
     turn.parser.reset(turn.method, turn.upgrade);
     return result.consumed;
   }
-  if (!turn.websocket_key.empty() && !check_websocket_answer()) return input.size();
+  if (!answers_websocket_key()) {
+    return refuse(input, "The server's Sec-WebSocket-Accept does not answer the key.");
+  }
   turn.head_done = true;
   turn.keep_alive = turn.head.keep_alive;
   turn.body.begin(turn.head.body);
+  if (turn.body.done() && result.consumed < input.size()) return refuse(input, kBytesBehind);
   if (turn.head.body.kind == BodyLength::Kind::known) note_body(turn.head.body.bytes);
   handler_->on_response_head(turn.head);
   return result.consumed;
 }
 
 // A 101 to a key that we made must answer it (RFC 6455 §4.1); the client never sees either.
-bool H1Backend::check_websocket_answer() {
-  Turn& turn = *turn_;
-  if (turn.head.status != http::kSwitchingProtocols) return true;
-  if (turn.head.fields.count(http::FieldId::sec_websocket_accept) == 1 &&
-      turn.head.fields.find(http::FieldId::sec_websocket_accept) ==
-          websocket_accept_for(turn.websocket_key)) {
-    return true;
-  }
-  host_.counters().add(Count::refused_responses);
-  fail(Kind::bad_response, "The server's Sec-WebSocket-Accept does not answer the key.");
-  return false;
+bool H1Backend::answers_websocket_key() const {
+  const Turn& turn = *turn_;
+  if (turn.websocket_key.empty() || turn.head.status != http::kSwitchingProtocols) return true;
+  return turn.head.fields.count(http::FieldId::sec_websocket_accept) == 1 &&
+         turn.head.fields.find(http::FieldId::sec_websocket_accept) ==
+             websocket_accept_for(turn.websocket_key);
 }
 
 std::size_t H1Backend::take_body(Bytes input) {
   Turn& turn = *turn_;
   const auto result = turn.body.consume(input);
   if (result.status == http::H1BodyDecoder::Status::error) {
-    host_.counters().add(Count::refused_responses);
-    fail(Kind::bad_response, result.error.reason);
-    return input.size();
+    return refuse(input, result.error.reason);
   }
+  // Its last bytes are kept from the client, to whom it would look whole.
+  if (turn.body.done() && result.consumed < input.size()) return refuse(input, kBytesBehind);
   if (result.status == http::H1BodyDecoder::Status::data) {
     note_body(turn.body.data_bytes());
     handler_->on_response_body(result.data);
@@ -174,11 +171,17 @@ void H1Backend::note_body(std::uint64_t bytes) {
   transport_.set_one_at_a_time(true);
 }
 
-void H1Backend::finish_response(bool bytes_left) {
+// What came is not HTTP, or more than was asked for.
+std::size_t H1Backend::refuse(Bytes input, std::string_view reason) {
+  host_.counters().add(Count::refused_responses);
+  fail(Kind::bad_response, reason);
+  return input.size();
+}
+
+void H1Backend::finish_response() {
   const auto turn = std::move(turn_);
   ResponseHandler* handler = std::exchange(handler_, nullptr);
-  if (bytes_left) host_.counters().add(Count::refused_responses);
-  if (turn->keep_alive && turn->request_done && !bytes_left && !for_one_client_ &&
+  if (turn->keep_alive && turn->request_done && !for_one_client_ &&
       turn->head.body.kind != BodyLength::Kind::until_close &&
       turn->head.body.kind != BodyLength::Kind::tunnel && transport_.buffered() == 0) {
     state_ = State::idle;
@@ -211,7 +214,7 @@ void H1Backend::on_end(bool clean) {
       break;
     case State::leased:
       if (turn_->head_done && clean && turn_->body.finish()) {
-        finish_response(false);
+        finish_response();
       } else {
         fail(Kind::closed);
       }

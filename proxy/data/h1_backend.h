@@ -2,7 +2,8 @@
 //
 // Owns itself: made by its H1Pool, freed when its socket is closed. A connection on which
 // anything was out of order (bytes after the end, a malformed or cut response, a request not sent
-// whole) is never pooled again.
+// whole) is never pooled again. What comes behind the end of a response in one read with it makes
+// it a bad response; what comes later ends the connection alone.
 //
 //    connecting ──→ leased ──── response whole, both keep alive ──→ idle
 //        │            │  ↑ lease()                                   │
@@ -97,9 +98,10 @@ class H1Backend final : public io::Retired,
 
   std::size_t take_head(Bytes input);
   std::size_t take_body(Bytes input);
-  bool check_websocket_answer();
+  bool answers_websocket_key() const;
   void note_body(std::uint64_t bytes);
-  void finish_response(bool bytes_left);
+  std::size_t refuse(Bytes input, std::string_view reason);
+  void finish_response();
   void fail_connect(BackendFailure::Kind kind);
   void fail(BackendFailure::Kind kind, std::string_view detail = {});
   void begin_turn(ResponseHandler& handler);

@@ -417,6 +417,7 @@ std::uint32_t H2Client::begin(const Ask& ask) {
 }
 
 void H2Client::put(std::uint32_t id, std::string_view bytes, bool end) {
+  if (stream(id).closed) return;
   stream(id).unsent += bytes;
   stream(id).end_queued = end;
 }

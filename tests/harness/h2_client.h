@@ -86,7 +86,8 @@ class H2Client {
   static Fields request_fields(const Ask& ask);
   // Queues a request's head.
   std::uint32_t begin(const Ask& ask);
-  // Queues a part of a body; it goes out as the peer's windows let it.
+  // Queues a part of a body; it goes out as the peer's windows let it, and not to a stream that the
+  // peer has reset.
   void put(std::uint32_t stream, std::string_view bytes, bool end);
   void put_trailers(std::uint32_t stream, const Fields& trailers);
   // Waits until all of the stream's body that was put is on its way, and its end if that was.

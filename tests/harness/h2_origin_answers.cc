@@ -135,8 +135,9 @@ struct Kind {
   bool late;
   std::function<std::string(std::uint32_t)> frames;
 };
+using Kinds = std::map<std::string, Kind, std::less<>>;
 
-void add_bad_heads(std::map<std::string, Kind, std::less<>>& kinds) {
+void add_bad_heads(Kinds& kinds) {
   const std::vector<std::pair<std::string, Lines>> heads = {
       {"no-status", {{"x", "y"}}},
       {"empty-section", {}},
@@ -175,10 +176,15 @@ void add_bad_heads(std::map<std::string, Kind, std::less<>>& kinds) {
     kinds[name] = {.late = false,
                    .frames = [lines](std::uint32_t stream) { return only_head(stream, lines); }};
   }
+  kinds["many-fields"] = {false, [](auto id) {
+                            Lines lines = {{":status", "200"}};
+                            lines.insert(lines.end(), 3000, {"x", "y"});
+                            return only_head(id, lines);
+                          }};
 }
 
-void add_bad_frames(std::map<std::string, Kind, std::less<>>& kinds) {
-  kinds["data-first"] = {false, [](auto id) { return h2::data(id, "body", true); }};
+// Faults of a stream, behind a good head.
+void add_bad_streams(Kinds& kinds) {
   kinds["data-beyond-length"] = {
       true, [](auto id) {
         return good_head(id, {{"content-length", "2"}}) + h2::data(id, "four", true);
@@ -222,6 +228,11 @@ void add_bad_frames(std::map<std::string, Kind, std::less<>>& kinds) {
                                            h2::data(id, "y", true);
                                   }};
   kinds["two-final-heads"] = {true, [](auto id) { return good_head(id) + good_head(id); }};
+}
+
+// Faults after which a connection can't go on.
+void add_bad_connections(Kinds& kinds) {
+  kinds["data-first"] = {false, [](auto id) { return h2::data(id, "body", true); }};
   kinds["data-within-a-section"] = {
       false, [](auto id) {
         return h2::frame(h2::kHeaders, 0, id, h2::section(fields_of({{":status", "200"}}))) +
@@ -273,16 +284,11 @@ void add_bad_frames(std::map<std::string, Kind, std::less<>>& kinds) {
       false, [](auto) { return std::string("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"); }};
 }
 
-void add_floods(std::map<std::string, Kind, std::less<>>& kinds) {
+void add_floods(Kinds& kinds) {
   kinds["huge-head"] = {
       false, [](auto id) {
         return only_head(id, {{":status", "200"}, {"x", std::string(1 << 20, 'x')}});
       }};
-  kinds["many-fields"] = {false, [](auto id) {
-                            Lines lines = {{":status", "200"}};
-                            lines.insert(lines.end(), 3000, {"x", "y"});
-                            return only_head(id, lines);
-                          }};
   kinds["endless-interim"] = {
       false, [](auto id) {
         return many(h2::headers(id, fields_of({{":status", "103"}, {"x", "y"}}), false), 20'000);
@@ -303,11 +309,20 @@ void add_floods(std::map<std::string, Kind, std::less<>>& kinds) {
   kinds["unknown-flood"] = {false, [](auto) { return many(h2::frame(0x42, 0, 0, "x"), 20'000); }};
 }
 
-const std::map<std::string, Kind, std::less<>>& garbage() {
-  static const auto kinds = [] {
-    std::map<std::string, Kind, std::less<>> all;
+const Kinds& stream_faults() {
+  static const Kinds kinds = [] {
+    Kinds all;
     add_bad_heads(all);
-    add_bad_frames(all);
+    add_bad_streams(all);
+    return all;
+  }();
+  return kinds;
+}
+
+const Kinds& connection_faults() {
+  static const Kinds kinds = [] {
+    Kinds all;
+    add_bad_connections(all);
     add_floods(all);
     return all;
   }();
@@ -329,15 +344,23 @@ H2Answer h2_answer_to(const Behaviour& behaviour, const AnswerTo& request) {
 const std::vector<H2Garbage>& h2_garbage_kinds() {
   static const std::vector<H2Garbage> names = [] {
     std::vector<H2Garbage> all;
-    for (const auto& [name, kind] : garbage()) all.push_back({.name = name, .late = kind.late});
+    for (const Kinds* kinds : {&stream_faults(), &connection_faults()}) {
+      for (const auto& [name, kind] : *kinds) {
+        all.push_back(
+            {.name = name, .late = kind.late, .ends_connection = kinds == &connection_faults()});
+      }
+    }
     return all;
   }();
   return names;
 }
 
 std::string h2_garbage(std::string_view kind, std::uint32_t stream) {
-  auto found = garbage().find(kind);
-  return found == garbage().end() ? "" : found->second.frames(stream);
+  for (const Kinds* kinds : {&stream_faults(), &connection_faults()}) {
+    const auto found = kinds->find(kind);
+    if (found != kinds->end()) return found->second.frames(stream);
+  }
+  return "";
 }
 
 }  // namespace sluice::harness

@@ -40,9 +40,10 @@ H2Answer h2_answer_to(const Behaviour& behaviour, const AnswerTo& request);
 // Malformed and hostile answers: frames for `stream`, which no HTTP/2 server may send.
 struct H2Garbage {
   std::string name;
-  // True: what comes before the fault may have gone to the client already, so that a visible abort
-  // is as good as a 502.
+  // True: a good head comes before the fault, and may have gone to the client already.
   bool late = false;
+  // True: the fault is the connection's, not the stream's.
+  bool ends_connection = false;
 };
 const std::vector<H2Garbage>& h2_garbage_kinds();
 std::string h2_garbage(std::string_view kind, std::uint32_t stream);

@@ -6,7 +6,28 @@
 namespace sluice::integration {
 
 using harness::Fields;
+using harness::Outcome;
 using harness::Response;
+
+std::string verdict(const Response& response) {
+  switch (response.outcome) {
+    case Outcome::complete:
+      return std::to_string(response.status);
+    case Outcome::malformed:
+      return "malformed: " + response.error;
+    case Outcome::timed_out:
+      return "timed out";
+    default:
+      break;
+  }
+  if (response.error.starts_with("RST_STREAM ")) return response.error;
+  // With the peer's own words behind it.
+  constexpr std::string_view kGoAway = "GOAWAY ";
+  if (response.error.starts_with(kGoAway)) {
+    return response.error.substr(0, response.error.find(' ', kGoAway.size()));
+  }
+  return "cut";
+}
 
 Response AnyClient::request(std::string_view method, std::string_view target, std::string_view body,
                             const Fields& fields) {

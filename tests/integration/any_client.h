@@ -11,6 +11,10 @@
 
 namespace sluice::integration {
 
+// What came of a request, exactly: `200`, `RST_STREAM PROTOCOL_ERROR`, `GOAWAY FRAME_SIZE_ERROR`,
+// `cut`, `malformed: …`, `timed out`.
+std::string verdict(const harness::Response& response);
+
 class AnyClient {
  public:
   explicit AnyClient(std::unique_ptr<harness::HttpClient> client) : h1_(std::move(client)) {}

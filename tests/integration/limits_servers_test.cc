@@ -23,12 +23,6 @@ class ServerLimitsTest : public PairTest {
     scenario.backend_lines["blue"] += "health = { enabled = false }\n";
     start_pair(std::move(scenario));
   }
-  std::uint64_t open_connections() const {
-    return h2_ ? h2_->counts().open_connections : h1_->counts().open_connections;
-  }
-  std::uint64_t connections() const {
-    return h2_ ? h2_->counts().connections : h1_->counts().connections;
-  }
   // Clients of their own, each with one request that the server holds.
   std::vector<AnyClient> hold(std::size_t n) {
     std::vector<AnyClient> clients;
@@ -46,10 +40,10 @@ TEST_P(ServerLimitsTest, AnIdleConnectionToAServerIsClosedInTime) {
   const Stopwatch watch;
   AnyClient client = this->client();
   EXPECT_EQ(client.get("/").status, 200);
-  EXPECT_TRUE(wait_until([&] { return open_connections() == 0; }));
+  EXPECT_TRUE(wait_until([&] { return origin_.open_connections() == 0; }));
   EXPECT_GE(watch.elapsed(), milliseconds(150));
   EXPECT_EQ(client.get("/").status, 200);
-  EXPECT_EQ(connections(), 2u);
+  EXPECT_EQ(origin_.connections(), 2u);
   EXPECT_TRUE(wait_until([&] { return metric("sluice_backend_connections") == 0; }));
   EXPECT_EQ(metric("sluice_retries_total"), 0);
 }
@@ -60,7 +54,7 @@ TEST_P(ServerLimitsTest, OneThatIsUsedIsNot) {
   client.begin("GET", "/", 0, behaving("/slow?ms=400"));
   client.end();
   EXPECT_EQ(client.finish().status, 200);
-  EXPECT_EQ(connections(), 1u);
+  EXPECT_EQ(origin_.connections(), 1u);
 }
 
 class H1ServerLimitsTest : public ServerLimitsTest {};
@@ -68,20 +62,20 @@ class H1ServerLimitsTest : public ServerLimitsTest {};
 TEST_P(H1ServerLimitsTest, NoMoreIdleConnectionsAreKept) {
   start_unprobed({.limits = "backend_idle_connections = 2"});
   std::vector<AnyClient> clients = hold(5);
-  ASSERT_TRUE(wait_for_held(5));
-  EXPECT_EQ(open_connections(), 5u);
-  release();
+  ASSERT_TRUE(origin_.wait_for_held(5));
+  EXPECT_EQ(origin_.open_connections(), 5u);
+  origin_.release();
   for (AnyClient& client : clients) EXPECT_EQ(client.finish().status, 200);
-  EXPECT_TRUE(wait_until([&] { return open_connections() == 2; }));
+  EXPECT_TRUE(wait_until([&] { return origin_.open_connections() == 2; }));
   EXPECT_EQ(client().get("/").status, 200);
-  EXPECT_EQ(connections(), 5u) << "those that are left are used";
+  EXPECT_EQ(origin_.connections(), 5u) << "those that are left are used";
 }
 
 TEST_P(ServerLimitsTest, RequestsBeyondTheConnectionsWaitAndAreServed) {
   start_unprobed({.limits = "backend_connections = 2\nbackend_idle_connections = "
                             "2\nbackend_streams = 1\nbackend_waiting = 1"});
   std::vector<AnyClient> held = hold(2);
-  ASSERT_TRUE(wait_for_held(2));
+  ASSERT_TRUE(origin_.wait_for_held(2));
   std::vector<AnyClient> waiting = hold(1);
   ASSERT_TRUE(wait_until([&] { return limit_hits("backend_connections") == 1; }));
   // There is one place to wait.
@@ -89,14 +83,14 @@ TEST_P(ServerLimitsTest, RequestsBeyondTheConnectionsWaitAndAreServed) {
   EXPECT_EQ(refused.status, 503) << refused.summary();
   EXPECT_THAT(refused.field("Proxy-Status"), HasSubstr("connection_limit_reached"));
   EXPECT_EQ(limit_hits("backend_waiting"), 1);
-  EXPECT_EQ(connections(), 2u);
-  release();
+  EXPECT_EQ(origin_.connections(), 2u);
+  origin_.release();
   for (AnyClient& client : held) EXPECT_EQ(client.finish().status, 200);
-  ASSERT_TRUE(wait_for_held(1));
-  release();
+  ASSERT_TRUE(origin_.wait_for_held(1));
+  origin_.release();
   EXPECT_EQ(waiting[0].finish().status, 200);
-  EXPECT_EQ(connections(), 2u);
-  EXPECT_EQ(requests_count(), 3u);
+  EXPECT_EQ(origin_.connections(), 2u);
+  EXPECT_EQ(origin_.requests_count(), 3u);
 }
 
 TEST_P(ServerLimitsTest, WhoWaitsForAConnectionForTooLongIsTurnedAway) {
@@ -110,7 +104,7 @@ TEST_P(ServerLimitsTest, WhoWaitsForAConnectionForTooLongIsTurnedAway) {
                             route("connect", "connect = \"150ms\"") +
                             route("exchange", "exchange = \"150ms\"")});
   std::vector<AnyClient> held = hold(1);
-  ASSERT_TRUE(wait_for_held(1));
+  ASSERT_TRUE(origin_.wait_for_held(1));
   struct {
     const char* path;
     const char* timeout;
@@ -125,9 +119,9 @@ TEST_P(ServerLimitsTest, WhoWaitsForAConnectionForTooLongIsTurnedAway) {
     EXPECT_GE(watch.elapsed(), milliseconds(150));
     EXPECT_EQ(timeout_hits(test.timeout), 1);
   }
-  release();
+  origin_.release();
   EXPECT_EQ(held[0].finish().status, 200);
-  EXPECT_EQ(requests_count(), 1u);
+  EXPECT_EQ(origin_.requests_count(), 1u);
 }
 
 class H2ServerLimitsTest : public ServerLimitsTest {};
@@ -136,10 +130,10 @@ TEST_P(H2ServerLimitsTest, StreamsBeyondTheLimitGetAnotherConnection) {
   start_unprobed({.limits = "backend_streams = 2"});
   ASSERT_EQ(client().get("/").status, 200);
   std::vector<AnyClient> clients = hold(5);
-  ASSERT_TRUE(wait_for_held(5));
-  EXPECT_EQ(h2_->counts().streams_at_once, 2u);
-  EXPECT_EQ(connections(), 3u);
-  release();
+  ASSERT_TRUE(origin_.wait_for_held(5));
+  EXPECT_EQ(origin_.streams_at_once(), 2u);
+  EXPECT_EQ(origin_.connections(), 3u);
+  origin_.release();
   for (AnyClient& client : clients) EXPECT_EQ(client.finish().status, 200);
 }
 

@@ -125,7 +125,7 @@ TEST_P(BodySizesTest, WhatIsAnnouncedTooLargeReachesNoServer) {
   expect_refused(client.finish());
   EXPECT_EQ(limit_hits("body_bytes"), 1);
   EXPECT_EQ(metric("sluice_requests_refused_total{status=\"413\"}"), 1);
-  EXPECT_EQ(requests_count() + incomplete_count(), 0u);
+  EXPECT_EQ(origin_.requests_count() + origin_.incomplete_count(), 0u);
   if (client.is_h2()) {
     EXPECT_EQ(client.get("/").status, 200);
   } else {
@@ -136,7 +136,7 @@ TEST_P(BodySizesTest, WhatIsAnnouncedTooLargeReachesNoServer) {
 TEST_P(BodySizesTest, WhatTurnsOutTooLargeIsCutForTheServer) {
   start_routes();
   ASSERT_EQ(client().get("/").status, 200);
-  forget();
+  origin_.forget();
   AnyClient client = this->client();
   Fields fields;
   fields.add("expect", "100-continue");
@@ -147,8 +147,8 @@ TEST_P(BodySizesTest, WhatTurnsOutTooLargeIsCutForTheServer) {
   expect_refused(client.finish());
   EXPECT_EQ(limit_hits("body_bytes"), 1);
   EXPECT_EQ(metric("sluice_requests_refused_total{status=\"413\"}"), 1);
-  EXPECT_TRUE(wait_until([&] { return incomplete_count() == 1; }));
-  EXPECT_EQ(requests_count(), 0u);
+  EXPECT_TRUE(wait_until([&] { return origin_.incomplete_count() == 1; }));
+  EXPECT_EQ(origin_.requests_count(), 0u);
   if (client.is_h2()) {
     EXPECT_EQ(client.get("/").status, 200);
   } else {

@@ -51,9 +51,6 @@ bool answered_within(AnyClient& client, milliseconds time);
 Ending end_of(AnyClient& client);
 // A field that makes the strict origins behave so, whatever the path.
 Fields behaving(const std::string& behaviour);
-// The four pairs of versions, without TLS, and their names.
-std::vector<Pair> plain_pairs();
-std::string pair_name(const testing::TestParamInfo<Pair>& pair);
 
 // The script of an HTTP/2 server that answers the head of each request with these frames, and more
 // data of it with what `on_data` says of all that has come of that stream so far.

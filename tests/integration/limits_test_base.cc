@@ -48,16 +48,6 @@ Fields behaving(const std::string& behaviour) {
   return fields;
 }
 
-std::vector<Pair> plain_pairs() {
-  std::vector<Pair> pairs = all_pairs();
-  std::erase_if(pairs, [](const Pair& pair) { return pair.tls; });
-  return pairs;
-}
-
-std::string pair_name(const testing::TestParamInfo<Pair>& pair) {
-  return pair.param.name();
-}
-
 harness::RawOrigin::Script h2_server(
     std::function<std::string(std::uint32_t stream)> on_head,
     std::function<std::string(std::uint32_t stream, std::uint64_t bytes)> on_data) {

@@ -128,7 +128,7 @@ TEST_P(ExchangeTimesTest, EachEndsAsItIsDueAndTheServerSeesIt) {
   std::map<std::string, int> due;
   for (const Wait& wait : kWaits) {
     SCOPED_TRACE(wait.name);
-    const std::uint64_t incomplete = incomplete_count();
+    const std::uint64_t incomplete = origin_.incomplete_count();
     AnyClient client = this->client();
     const Stopwatch watch;
     begin(client, wait);
@@ -150,10 +150,10 @@ TEST_P(ExchangeTimesTest, EachEndsAsItIsDueAndTheServerSeesIt) {
     }
     EXPECT_EQ(timeout_hits(wait.timeout), ++due[wait.timeout]);
     // The server is told by a cut, too: it answers nobody any more.
-    EXPECT_TRUE(wait_until([&] { return held_count() == 0; }));
+    EXPECT_TRUE(wait_until([&] { return origin_.held_count() == 0; }));
     if (!whole) {
-      release();  // `/stall` reads on, and sees the end
-      EXPECT_TRUE(wait_until([&] { return incomplete_count() > incomplete; }));
+      origin_.release();  // `/stall` reads on, and sees the end
+      EXPECT_TRUE(wait_until([&] { return origin_.incomplete_count() > incomplete; }));
     }
     if (client.is_h2() || (whole && wait.status != 0)) {
       EXPECT_EQ(client.get("/").status, 200) << "the connection goes on";

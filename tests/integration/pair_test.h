@@ -6,9 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "tests/harness/certificate.h"
-#include "tests/harness/strict_h2_origin.h"
 #include "tests/integration/any_client.h"
+#include "tests/integration/any_origin.h"
 #include "tests/integration/sluice_test.h"
 
 namespace sluice::integration {
@@ -30,25 +29,19 @@ class PairTest : public SluiceTest, public testing::WithParamInterface<Pair> {
   PairTest();
   void TearDown() override;
 
+  // The scenario may have more backends, and routes of its own.
   void start_pair(Scenario scenario = {});
   AnyClient client();
-  // The origin's side of it.
-  std::vector<harness::RecordedRequest> requests() const;
-  harness::RecordedRequest last_request() const;  // an empty one if there is none
-  std::vector<std::string> violations() const;
-  std::uint64_t requests_count() const;
-  std::uint64_t incomplete_count() const;
-  std::uint64_t held_count() const;
-  bool wait_for_held(std::uint64_t n) const;
-  bool wait_for_requests(std::uint64_t n) const;
-  void release();
-  void forget();
 
   const Pair pair_ = GetParam();
-  std::unique_ptr<StrictOrigin> h1_;
-  std::unique_ptr<harness::StrictH2Origin> h2_;
+  AnyOrigin origin_;
 };
 
 std::vector<Pair> all_pairs();
+// Of those, the plain ones: where nothing that TLS knows could make a difference.
+std::vector<Pair> plain_pairs();
+// Those with such a client.
+std::vector<Pair> plain_pairs_from(bool h2_client);
+std::string pair_name(const testing::TestParamInfo<Pair>& pair);
 
 }  // namespace sluice::integration

@@ -1,9 +1,7 @@
 // Requests that have been read in two ways by somebody, byte for byte, against the real binary:
-// each is refused with the answer below and no whole request of it reaches a server; or it goes on
-// as exactly one request that nobody can misread.
-#include <ranges>
-
-#include "tests/integration/sluice_test.h"
+// each is refused with the answer below and no whole request of it reaches a server, of whichever
+// HTTP version; or it goes on as exactly one request that nobody can misread.
+#include "tests/integration/pair_test.h"
 
 namespace sluice::integration {
 namespace {
@@ -23,17 +21,21 @@ struct Refusal {
   int status;
 };
 
-class StrictRequestsTest : public SluiceTest {
+class StrictRequestsTest : public PairTest {
  protected:
   // What the server may see of a request that is refused: nothing, or where it is the body that is
   // wrong, one that is cut.
   enum class Seen { nothing, cut };
 
+  void start_strict() {
+    start_pair(
+        {.workers = 1, .limits = "body_bytes = 1000", .listener = "protocols = [\"http/1.1\"]\n"});
+  }
+
   // The answer, the connection's end, nothing whole at the server, and the next client is served.
   void expect_refused(const Refusal& c, Seen seen = Seen::nothing) {
     SCOPED_TRACE(c.name);
-    const std::uint64_t before = blue_.counts().requests;
-    const std::uint64_t cut_before = blue_.counts().incomplete_requests;
+    origin_.forget();
     auto client = connect();
     client->send(c.bytes);
     const Response response = client->read_response();
@@ -42,25 +44,23 @@ class StrictRequestsTest : public SluiceTest {
     EXPECT_THAT(response.field("Proxy-Status"), HasSubstr("sluice"));
     EXPECT_FALSE(response.fields.has("X-Backend"));
     EXPECT_NE(client->wait_for_end(), Ending::open);
-    expect_next_is_served(before);
+    EXPECT_EQ(get("/bytes/3").body_size, 3u);
+    EXPECT_EQ(origin_.requests_count(), 1u) << "only the next one reached a server";
     if (seen == Seen::nothing) {
-      EXPECT_EQ(blue_.counts().incomplete_requests, cut_before)
-          << "a part of it reached the server";
+      EXPECT_EQ(origin_.incomplete_count(), 0u) << "a part of it reached the server";
     }
   }
 
-  void expect_next_is_served(std::uint64_t requests_before) {
-    EXPECT_EQ(get("/bytes/3").body_size, 3u);
-    EXPECT_EQ(blue_.counts().requests, requests_before + 1) << "only the next one reached a server";
-  }
-
   void expect_all_refused(const std::vector<Refusal>& cases, Seen seen = Seen::nothing) {
-    start({.workers = 1, .limits = "body_bytes = 1000"});
+    start_strict();
     for (const Refusal& c : cases) expect_refused(c, seen);
   }
 };
 
-TEST_F(StrictRequestsTest, LengthsThatContradict) {
+INSTANTIATE_TEST_SUITE_P(Each, StrictRequestsTest, testing::ValuesIn(plain_pairs_from(false)),
+                         pair_name);
+
+TEST_P(StrictRequestsTest, LengthsThatContradict) {
   const std::string body = "0\r\n\r\n" + kSmuggled;
   expect_all_refused({
       {"CL.TE", kPost + "Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nG", 400},
@@ -85,7 +85,7 @@ TEST_F(StrictRequestsTest, LengthsThatContradict) {
   });
 }
 
-TEST_F(StrictRequestsTest, ContentLengthsInEverySpelling) {
+TEST_P(StrictRequestsTest, ContentLengthsInEverySpelling) {
   std::vector<Refusal> cases;
   for (const char* value : {"+5", "-5", "0x5", "5x", "5 5", "5.0", "5e0", "1_0", "\"5\"", "", " ",
                             "five", "\xef\xbc\x95", "5;", "5\t", "18446744073709551621",
@@ -107,7 +107,7 @@ TEST_F(StrictRequestsTest, ContentLengthsInEverySpelling) {
   expect_all_refused(cases);
 }
 
-TEST_F(StrictRequestsTest, TransferEncodingsInEverySpelling) {
+TEST_P(StrictRequestsTest, TransferEncodingsInEverySpelling) {
   const std::string end = "\r\n\r\n0\r\n\r\n" + kSmuggled;
   std::vector<Refusal> cases;
   for (const char* value : {"xchunked",
@@ -163,7 +163,7 @@ TEST_F(StrictRequestsTest, TransferEncodingsInEverySpelling) {
   expect_all_refused(cases);
 }
 
-TEST_F(StrictRequestsTest, ChunksInEverySpelling) {
+TEST_P(StrictRequestsTest, ChunksInEverySpelling) {
   std::vector<Refusal> cases;
   for (const char* chunk : {"+5\r\nhello\r\n",
                             "-5\r\nhello\r\n",
@@ -217,14 +217,14 @@ TEST_F(StrictRequestsTest, ChunksInEverySpelling) {
   expect_all_refused(cases, Seen::cut);
 }
 
-TEST_F(StrictRequestsTest, TinyChunksWithoutEnd) {
-  start({.workers = 1});
+TEST_P(StrictRequestsTest, TinyChunksWithoutEnd) {
+  start_pair({.workers = 1});
   std::string bytes = kChunked;
   for (int count = 0; count < 9000; ++count) bytes += "1\r\nx\r\n";
   expect_refused({"tiny chunks", bytes, 400}, Seen::cut);
 }
 
-TEST_F(StrictRequestsTest, TrailersThatBelongInAHead) {
+TEST_P(StrictRequestsTest, TrailersThatBelongInAHead) {
   std::vector<Refusal> cases;
   for (const char* line : {"Content-Length: 5",
                            "Transfer-Encoding: chunked",
@@ -267,7 +267,7 @@ TEST_F(StrictRequestsTest, TrailersThatBelongInAHead) {
   expect_all_refused(cases, Seen::cut);
 }
 
-TEST_F(StrictRequestsTest, BytesThatDoNotBelong) {
+TEST_P(StrictRequestsTest, BytesThatDoNotBelong) {
   std::vector<Refusal> cases = {
       {"bare LF everywhere", "GET / HTTP/1.1\nHost: a\n\n", 400},
       {"LF after request line", "GET / HTTP/1.1\nHost: a\r\n\r\n", 400},
@@ -301,7 +301,7 @@ TEST_F(StrictRequestsTest, BytesThatDoNotBelong) {
   expect_all_refused(cases);
 }
 
-TEST_F(StrictRequestsTest, RequestLinesInEveryForm) {
+TEST_P(StrictRequestsTest, RequestLinesInEveryForm) {
   std::vector<Refusal> cases;
   for (const char* line : {"GET  / HTTP/1.1",
                            "GET /  HTTP/1.1",
@@ -386,7 +386,7 @@ TEST_F(StrictRequestsTest, RequestLinesInEveryForm) {
   expect_all_refused(cases);
 }
 
-TEST_F(StrictRequestsTest, HostsInEveryForm) {
+TEST_P(StrictRequestsTest, HostsInEveryForm) {
   std::vector<Refusal> cases = {
       {"missing", "GET / HTTP/1.1\r\n\r\n", 400},
       {"missing, absolute form", "GET http://a/ HTTP/1.1\r\n\r\n", 400},
@@ -417,7 +417,7 @@ TEST_F(StrictRequestsTest, HostsInEveryForm) {
   expect_all_refused(cases);
 }
 
-TEST_F(StrictRequestsTest, ConnectionNamesNothingThatMatters) {
+TEST_P(StrictRequestsTest, ConnectionNamesNothingThatMatters) {
   std::vector<Refusal> cases;
   for (const char* name :
        {"Host", "Content-Length", "Transfer-Encoding", "Authorization", "Cookie", "X-Forwarded-For",
@@ -430,7 +430,7 @@ TEST_F(StrictRequestsTest, ConnectionNamesNothingThatMatters) {
   expect_all_refused(cases);
 }
 
-TEST_F(StrictRequestsTest, WhatIsNoHttpAtAll) {
+TEST_P(StrictRequestsTest, WhatIsNoHttpAtAll) {
   expect_all_refused({
       {"text", "hello\r\n\r\n", 400},
       {"JSON", "{\"a\": 1}\r\n", 400},
@@ -449,7 +449,7 @@ TEST_F(StrictRequestsTest, WhatIsNoHttpAtAll) {
   });
 }
 
-TEST_F(StrictRequestsTest, ConnectAndWhatFollowsItReachNobody) {
+TEST_P(StrictRequestsTest, ConnectAndWhatFollowsItReachNobody) {
   expect_all_refused({
       {"CONNECT", "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", 405},
       {"with early data", "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n" + kSmuggled, 405},
@@ -460,44 +460,6 @@ TEST_F(StrictRequestsTest, ConnectAndWhatFollowsItReachNobody) {
   });
 }
 
-// A body that nobody reads is never read as the next request.
-TEST_F(StrictRequestsTest, UnreadBodiesAreNoRequests) {
-  start({.workers = 1,
-         .limits = "body_bytes = 1000",
-         .routes = "[routes.app]\nhost = \"a\"\nsplit = { blue = 1 }\n"});
-  const std::string length = std::to_string(kSmuggled.size());
-  const struct {
-    const char* name;
-    std::string bytes;
-    int status;
-  } cases[] = {
-      {"no route", "POST / HTTP/1.1\r\nHost: nowhere\r\nContent-Length: " + length + "\r\n\r\n",
-       404},
-      {"no route, GET", "GET / HTTP/1.1\r\nHost: nowhere\r\nContent-Length: " + length + "\r\n\r\n",
-       404},
-      {"no route, expecting",
-       "POST / HTTP/1.1\r\nHost: nowhere\r\nExpect: 100-continue\r\nContent-Length: " + length +
-           "\r\n\r\n",
-       404},
-      {"trace", "TRACE / HTTP/1.1\r\nHost: a\r\nContent-Length: " + length + "\r\n\r\n", 400},
-  };
-  for (const auto& c : cases) {
-    SCOPED_TRACE(c.name);
-    const std::uint64_t before = blue_.counts().requests;
-    auto client = connect();
-    client->send(c.bytes + kSmuggled);
-    EXPECT_EQ(client->read_response().status, c.status);
-    // Either the connection ends, or what comes next on it is an answer to what comes next.
-    if (client->send(kGet + "\r\n")) {
-      const Response next = client->read_response();
-      EXPECT_TRUE(next.status == 200 || next.status == 0) << next.summary();
-    }
-    for (const RecordedRequest& request : blue_.requests()) EXPECT_NE(request.target, "/smuggled");
-    EXPECT_LE(blue_.counts().requests, before + 1);
-    EXPECT_EQ(get("/").status, 404) << "host of another route";
-  }
-}
-
 struct Clean {
   const char* name;
   std::string bytes;
@@ -505,8 +467,8 @@ struct Clean {
   std::vector<const char*> absent;  // fields that it must not see
 };
 
-TEST_F(StrictRequestsTest, WhatIsTakenArrivesAsOneCleanRequest) {
-  start({.workers = 1});
+TEST_P(StrictRequestsTest, WhatIsTakenArrivesAsOneCleanRequest) {
+  start_pair({.workers = 1});
   const Clean cases[] = {
       {"plain", kGet + "\r\n", "/", {}},
       {"one empty line before", "\r\n" + kGet + "\r\n", "/", {}},
@@ -543,79 +505,54 @@ TEST_F(StrictRequestsTest, WhatIsTakenArrivesAsOneCleanRequest) {
   };
   for (const Clean& c : cases) {
     SCOPED_TRACE(c.name);
-    blue_.forget();
+    origin_.forget();
     auto client = connect();
     ASSERT_TRUE(client->send(c.bytes));
     EXPECT_EQ(client->read_response().status, 200);
-    const std::vector<RecordedRequest> seen = blue_.requests();
+    const std::vector<RecordedRequest> seen = origin_.requests();
     ASSERT_EQ(seen.size(), 1u);
     EXPECT_EQ(seen[0].target, c.target);
     for (const char* name : c.absent) EXPECT_FALSE(seen[0].fields.has(name)) << name;
   }
-  EXPECT_EQ(blue_.requests()[0].body, "hello");
-  EXPECT_EQ(blue_.requests()[0].trailers.get("X-Sum"), "1");
+  EXPECT_EQ(origin_.requests()[0].body, "hello");
+  EXPECT_EQ(origin_.requests()[0].trailers.get("X-Sum"), "1");
 }
 
-// Two routes: what decides between them is the path that the server will see.
-TEST_F(StrictRequestsTest, WhatIsRoutedIsWhatIsForwarded) {
-  start({.workers = 1,
-         .routes = "[routes.app]\nsplit = { blue = 1 }\n"
-                   "[routes.secret]\npath = \"/secret\"\nsplit = { green = 1 }\n"});
-  for (const char* target : {"/secret", "/secret/x", "/%73ecret", "/SECRET/../secret", "//secret",
-                             "/./secret", "/a/../secret", "/a/%2e%2e/secret", "/a/.%2E//secret/",
-                             "http://a//secret", "/secret;a/../secret", "/secret/?/a/.."}) {
-    const auto client = connect();
-    ASSERT_TRUE(client->send("GET "s + target + " HTTP/1.1\r\nHost: a\r\n\r\n"));
-    EXPECT_EQ(client->read_response().field("X-Backend"), "green") << target;
-  }
-  for (const char* target : {"/secrets", "/Secret", "/secret/..", "/secret/../a", "/%2573ecret",
-                             "/a;/secret", "/?/secret", "/secret;a"}) {
-    const auto client = connect();
-    ASSERT_TRUE(client->send("GET "s + target + " HTTP/1.1\r\nHost: a\r\n\r\n"));
-    EXPECT_EQ(client->read_response().field("X-Backend"), "blue") << target;
-  }
-  for (const RecordedRequest& request : green_.requests()) {
-    EXPECT_TRUE(request.target.starts_with("/secret")) << request.target;
-  }
-  for (const RecordedRequest& request : blue_.requests()) {
-    EXPECT_FALSE(request.target.starts_with("/secret/") || request.target == "/secret")
-        << request.target;
-  }
-}
-
-// What the log says is what the server saw.
-TEST_F(StrictRequestsTest, TheLogHasTheSamePath) {
-  start({.workers = 1, .more = "[access_log]\npath = \"@DIR@/access.log\"\n"});
-  EXPECT_EQ(get("/x/../%61b//c").status, 200);
-  EXPECT_EQ(blue_.requests().back().target, "/ab/c");
-  EXPECT_EQ(get("/y/../..").status, 400);
-  // Where there is no form of it, the log has what came.
-  EXPECT_TRUE(wait_until([&] {
-    const std::string log = harness::read_file(directory_->file("access.log"));
-    return log.contains("\"path\":\"/ab/c\"") && log.contains("\"path\":\"/y/../..\"");
-  }));
-}
-
-TEST_F(StrictRequestsTest, NoCutChangesAVerdict) {
-  start({.workers = 1});
+// Nor what the server sees.
+TEST_P(StrictRequestsTest, NoCutChangesAVerdict) {
+  start_pair({.workers = 1});
   const struct {
     std::string bytes;
     int status;
+    Seen seen = Seen::nothing;
   } cases[] = {
       {"POST /a/../b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
        "chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
        200},
       {kPost + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400},
-      {kChunked + "5\nhello\r\n0\r\n\r\n", 400},
+      {kChunked + "5\nhello\r\n0\r\n\r\n", 400, Seen::cut},
       {kGet + "X: y\n\r\n", 400},
       {"GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n", 400},
   };
   for (const auto& c : cases) {
+    SCOPED_TRACE(c.bytes);
+    origin_.forget();
     for (std::size_t at = 1; at < c.bytes.size(); ++at) {
       auto client = connect();
       client->send(c.bytes.substr(0, at));
       client->send(c.bytes.substr(at));
-      EXPECT_EQ(client->read_response().status, c.status) << "cut at " << at << ": " << c.bytes;
+      EXPECT_EQ(client->read_response().status, c.status) << "cut at " << at;
+    }
+    EXPECT_EQ(get("/last").status, 200);
+    const std::vector<RecordedRequest> requests = origin_.requests();
+    ASSERT_EQ(requests.size(), c.status == 200 ? c.bytes.size() : 1);
+    EXPECT_EQ(requests.back().target, "/last");
+    for (std::size_t i = 0; i + 1 < requests.size(); ++i) {
+      EXPECT_EQ(requests[i].target, "/b");
+      EXPECT_EQ(requests[i].body, "hello");
+    }
+    if (c.seen == Seen::nothing) {
+      EXPECT_EQ(origin_.incomplete_count(), 0u);
     }
   }
 }

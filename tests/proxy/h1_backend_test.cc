@@ -120,6 +120,55 @@ TEST_F(H1BackendTest, WithoutPROXYHeadersConnectionsAreUsedAgain) {
   EXPECT_EQ(ask().log, "at once; ");
 }
 
+// --- Bytes behind the end of a response
+// -----------------------------------------------------------
+
+// In one read with the end: nothing that would make the response whole is handed on.
+TEST_F(H1BackendTest, BytesThatComeWithTheEndMakeABadResponse) {
+  const struct {
+    std::string_view first;
+    std::string_view second;
+    std::string_view log;
+    std::string_view body;
+  } cases[] = {
+      {"HTTP/1.1 204 X\r\n\r\n!", "", "connected; failed; ", ""},
+      {"HTTP/1.1 200 X\r\nContent-Length: 0\r\n\r\n!", "", "connected; failed; ", ""},
+      {"HTTP/1.1 200 X\r\nContent-Length: 2\r\n\r\nok!", "", "connected; head 200; failed; ", ""},
+      {"HTTP/1.1 200 X\r\nContent-Length: 2\r\n\r\no", "k!", "connected; head 200; failed; ", "o"},
+      {"HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", "0\r\n\r\n!",
+       "connected; head 200; failed; ", "ok"},
+  };
+  std::size_t connection = 0;
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.first);
+    Asker& asker = ask();
+    turns();
+    answer(connection, c.first);
+    if (!c.second.empty()) answer(connection, c.second);
+    EXPECT_EQ(asker.log, c.log);
+    EXPECT_EQ(asker.body, c.body);
+    ASSERT_TRUE(asker.failure);
+    EXPECT_EQ(asker.failure->kind, Kind::bad_response);
+    EXPECT_EQ(counted(Count::refused_responses), ++connection);
+    EXPECT_TRUE(ends_.at(connection - 1).end->peer.saw_end()) << "not pooled again";
+  }
+}
+
+// Later, the exchange is over, and only the connection dies.
+TEST_F(H1BackendTest, BytesThatComeLaterEndTheConnectionAlone) {
+  Asker& asker = ask();
+  turns();
+  answer(0, kAnswer);
+  EXPECT_EQ(asker.log, "connected; head 200; end; ");
+  answer(0, "!");
+  EXPECT_EQ(asker.log, "connected; head 200; end; ");
+  EXPECT_TRUE(ends_[0].end->peer.saw_end());
+  EXPECT_EQ(counted(Count::refused_responses), 1u);
+  ask();
+  turns();
+  EXPECT_EQ(ends_.size(), 2u);
+}
+
 // --- TLS ----------------------------------------------------------------------------------------
 
 class H1TlsTest : public H1BackendTest {
