@@ -75,12 +75,12 @@ void H1Backend::keep_saved_session() {
   if (transport_.is_tls()) pool_->keep_session(settings_, transport_.take_saved_session());
 }
 
-void H1Backend::terminate() {
+void H1Backend::terminate(io::Socket::Ending ending) {
   state_ = State::closing;
   handler_ = nullptr;
   timer_.cancel();
   base::ListNode<IdleListTag>::unlink();
-  transport_.terminate();
+  transport_.terminate(ending);
 }
 
 // --- From the socket ----------------------------------------------------------------------------
@@ -330,8 +330,10 @@ void H1Backend::write(Bytes bytes) {
   transport_.write(bytes);
 }
 
+// A tunnel's cut must not pass for its end (RFC 9113 §8.5).
 void H1Backend::cancel() {
-  terminate();
+  const bool in_tunnel = turn_->head_done && turn_->head.body.kind == BodyLength::Kind::tunnel;
+  terminate(in_tunnel ? io::Socket::Ending::reset : io::Socket::Ending::orderly);
 }
 
 void H1Backend::pause_response() {

@@ -108,7 +108,7 @@ class H1Backend final : public io::Retired,
   void write(Bytes bytes);
   void keep_saved_session();
   void end();
-  void terminate();
+  void terminate(io::Socket::Ending ending = io::Socket::Ending::orderly);
 
   std::shared_ptr<H1Pool> pool_;
   std::shared_ptr<const ServerSettings> settings_;  // that it was made by

@@ -199,6 +199,8 @@ TEST(H2ServerRefuses, ConnectionsThatBreakTheProtocol) {
       {wire::frame(wire::kContinuation, 4, 1, ""), "GOAWAY 0 PROTOCOL_ERROR", ""},
       {unfinished + wire::frame(wire::kPing, 0, 0, "12345678"), "GOAWAY 1 PROTOCOL_ERROR", ""},
       {unfinished + wire::frame(wire::kContinuation, 4, 3, ""), "GOAWAY 1 PROTOCOL_ERROR", ""},
+      {unfinished + wire::frame(0xee, 0, 0, "x"), "GOAWAY 1 PROTOCOL_ERROR", ""},
+      {unfinished + wire::frame(0xee, 0, 1, "x"), "GOAWAY 1 PROTOCOL_ERROR", ""},
       {wire::frame(wire::kHeaders, 4, 1, "\x40"), "GOAWAY 1 COMPRESSION_ERROR", ""},
       {wire::frame(wire::kHeaders, 4, 1, "\xff\xff\xff\xff\xff\xff"), "GOAWAY 1 COMPRESSION_ERROR",
        ""},

@@ -1,5 +1,6 @@
 // TLS from clients, seen by a client that is none of ours.
 #include "tests/harness/certificate.h"
+#include "tests/harness/child.h"
 #include "tests/harness/pattern.h"
 #include "tests/integration/sluice_test.h"
 
@@ -34,6 +35,20 @@ TEST_F(TlsTest, Tls12IsSpokenWhereItIsChosen) {
   EXPECT_EQ(old->tls_version(), TLS1_2_VERSION);
   EXPECT_EQ(old->get("/").status, 200);
   EXPECT_EQ(connect_tls()->tls_version(), TLS1_3_VERSION);
+}
+
+// OpenSSL's client asks for another handshake when it reads an R.
+TEST_F(TlsTest, ARenegotiationEndsTheConnection) {
+  if (!harness::is_installed("openssl")) GTEST_SKIP() << "openssl is not installed";
+  start({.tls = "min_version = \"1.2\""});
+  const std::string script =
+      "mkfifo \"$1\" && exec 3<>\"$1\" && echo R >&3 && "
+      "exec openssl s_client -tls1_2 -alpn h2 -connect \"$2\" <&3";
+  const harness::Ran ran = harness::run(
+      {"sh", "-c", script, "sh", directory_->file("commands"), sluice_->endpoint("https").text()});
+  EXPECT_THAT(ran.output, testing::HasSubstr("RENEGOTIATING"));
+  EXPECT_THAT(ran.output, testing::HasSubstr("alert no renegotiation"));
+  EXPECT_EQ(connect_tls()->get("/").status, 200);
 }
 
 TEST_F(TlsTest, SessionsAreResumedOnWhateverWorker) {

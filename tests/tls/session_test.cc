@@ -354,6 +354,39 @@ TEST_F(SessionTest, Tls12IsServedWhereAllowedWithAnAeadEcdheSuite) {
   EXPECT_EQ(best.server.info().version, "TLSv1.3");
 }
 
+// A ClientHello that offers DEFLATE beside no compression (RFC 3749).
+std::string with_compression(std::string hello) {
+  std::size_t at = 5 + 4 + 2 + 32;                    // record, message, version, random
+  at += 1 + static_cast<std::uint8_t>(hello.at(at));  // session id
+  at += 2 + static_cast<std::uint8_t>(hello.at(at)) * 256U +
+        static_cast<std::uint8_t>(hello.at(at + 1));  // cipher suites
+  EXPECT_EQ(hello.substr(at, 2), std::string("\x01\x00", 2));
+  hello.replace(at, 2, std::string("\x02\x01\x00", 3));
+  for (const std::size_t low : {std::size_t{4}, std::size_t{8}}) {  // both lengths
+    if (++hello[low] == 0) ++hello[low - 1];
+  }
+  return hello;
+}
+
+TEST_F(SessionTest, NoCompressionIsChosenWhoeverOffersIt) {
+  ServerOptions allowing = server_options();
+  allowing.allow_tls12 = true;
+  ClientOptions options = client_options();
+  options.versions = Versions::tls12;
+  const auto server = make_server(allowing);
+  const auto client = make_client(options);
+  Wire wire(*server, *client);
+  ASSERT_EQ(wire.client.start(wire.at_client), Status::ok);
+  const std::string hello = with_compression(wire.at_client.ciphertext);
+  ASSERT_EQ(wire.server.receive(as_bytes(hello), wire.at_server), Status::ok)
+      << wire.server.failure();
+  const std::string& answer = wire.at_server.ciphertext;
+  ASSERT_EQ(answer.at(5), 2) << "a ServerHello";
+  const std::size_t id = 5 + 4 + 2 + 32;
+  const std::size_t method = id + 1 + static_cast<std::uint8_t>(answer.at(id)) + 2;
+  EXPECT_EQ(answer.at(method), 0);
+}
+
 TEST_F(SessionTest, AnOldSuiteIsRefusedEvenUnderTls12) {
   ServerOptions allowing = server_options();
   allowing.allow_tls12 = true;
@@ -404,6 +437,9 @@ TEST_F(SessionTest, TheClientChecksTheServersName) {
   for (const char* name : {"localhost", "127.0.0.1", "::1"}) {
     Wire wire(*server_, *client_, nullptr, name);
     EXPECT_TRUE(wire.shake_hands()) << name << ": " << wire.client.failure();
+    // Names of hosts, and nothing else, are sent as SNI (RFC 6066 section 3).
+    const bool is_name = std::string_view(name) == "localhost";
+    EXPECT_EQ(wire.server.info().server_name, is_name ? name : "");
   }
   for (const char* name : {"example.org", "127.0.0.2"}) {
     Wire wire(*server_, *client_, nullptr, name);
