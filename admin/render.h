@@ -37,6 +37,8 @@ Reply render_conflicts(const View& view, Format format);
 Reply render_plan_error(const View& view, const Command& command, const routing::PlanError& error);
 // What the command would do: 200, and nothing changed.
 Reply render_dry_run(const View& view, const Command& command, const routing::Revision& revision);
+// A repeated call of which no more is known than the revision that it made.
+Reply render_made_before(const Command& command, routing::RevisionNumber number);
 // The plan changes nothing, and what is already so is in force everywhere (control makes sure, as
 // after a change: an earlier call may have ended in 504): 200. A Drain gets render_drain.
 Reply render_noop(const View& view, const Command& command);

@@ -166,6 +166,25 @@ Reply render_done(const View& view, const Command& command, const routing::Revis
   return reply;
 }
 
+Reply render_made_before(const Command& command, routing::RevisionNumber number) {
+  const std::string detail = fmt::format(
+      "This call was made before and is revision {}, which the history no longer has", number);
+  Reply reply;
+  if (command.format == Format::text) {
+    reply = text_reply(detail + "\n");
+  } else {
+    JsonWriter json;
+    json.begin_object();
+    json.key("revision").value(number);
+    json.key("detail").value(detail + ".");
+    json.end_object();
+    reply = json_reply(json);
+  }
+  reply.fields.emplace_back("Idempotent-Replayed", "true");
+  reply.note = "made by an earlier call of the same key";
+  return reply;
+}
+
 Reply render_noop(const View& view, const Command& command) {
   if (std::holds_alternative<Drain>(command.action)) return render_drain(view, command, false);
   const auto* change = std::get_if<Change>(&command.action);

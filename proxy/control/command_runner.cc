@@ -237,6 +237,8 @@ void CommandRunner::on_outcome(const Call& call, routing::RevisionNumber replaye
     wait(call, {before ? std::optional(*earlier) : outcome.revision, before}, *drain->wait);
   } else if (earlier != nullptr) {
     reply(call, admin::render_done(parts_.view(), command, *earlier, true), nullptr);
+  } else if (replayed != 0) {
+    reply(call, admin::render_made_before(command, replayed), nullptr);
   } else if (revision) {
     reply(call, admin::render_done(parts_.view(), command, *revision),
           only_remembers(*revision) ? nullptr : revision);

@@ -218,6 +218,21 @@ TEST_F(TransactionsTest, ADrainThatChangedNothingIsRememberedToo) {
   EXPECT_EQ(backend_server("pool", "web-1")["weight"], 3);
 }
 
+TEST_F(TransactionsTest, AKeyOutlivesItsRevisionInTheHistory) {
+  start({.more = "[ledger]\nhistory = 100\n"});
+  ASSERT_EQ(with_key("run-13", "blue=7&green=1").status, 200);
+  // Twice as many as are kept at least.
+  for (int i = 1; i <= 205; ++i) {
+    ASSERT_EQ(admin("PUT", "/weights/app", "blue=1&green=" + std::to_string(i)).status, 200);
+  }
+  EXPECT_EQ(code(admin("GET", "/revisions/2")), "404 unknown_revision");
+  const Response again = with_key("run-13", "blue=7&green=1");
+  EXPECT_EQ(again.status, 200) << again.summary();
+  EXPECT_EQ(again.field("Idempotent-Replayed"), "true");
+  EXPECT_EQ(parse_json(again)["revision"], 2);
+  EXPECT_EQ(weights(), R"({"blue":1,"green":205})");
+}
+
 TEST_F(TransactionsTest, AServerIsRemovedOnceHoweverOftenThatIsAsked) {
   start(two_servers());
   const std::string path = "/servers/pool/web-1";
