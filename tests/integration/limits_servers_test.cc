@@ -246,12 +246,22 @@ class RatesTest : public LimitsTest {
 
 // All at once, since a peer's rate counts only after ten seconds.
 TEST_F(RatesTest, WhoMovesTooLittleIsEndedWhereItsRouteSaysSoAndNobodyElse) {
-  start_narrow({.routes = "[routes.free]\npath = \"/free\"\nsplit = { blue = 1 }\n"
-                          "limits = { request_rate_min = 0, response_rate_min = 0 }\n"
-                          "[routes.all]\nsplit = { blue = 1 }\n"
-                          "limits = { request_rate_min = \"1MiB\", response_rate_min = "
-                          "\"100MiB\" }\n"},
-               "");
+  // One that has answered before the request is whole: no status can tell any more.
+  harness::RawOrigin hasty([](harness::RawConnection& connection) {
+    connection.read_until("\r\n\r\n");
+    connection.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n");
+    connection.read_to_end();
+  });
+  start_narrow(
+      {.backends = {{"blue", {{"one", blue_.address()}}}, {"hasty", {{"one", hasty.address()}}}},
+       .routes = "[routes.begun]\npath = \"/begun\"\nsplit = { hasty = 1 }\n"
+                 "limits = { request_rate_min = \"1MiB\" }\n"
+                 "[routes.free]\npath = \"/free\"\nsplit = { blue = 1 }\n"
+                 "limits = { request_rate_min = 0, response_rate_min = 0 }\n"
+                 "[routes.all]\nsplit = { blue = 1 }\n"
+                 "limits = { request_rate_min = \"1MiB\", response_rate_min = "
+                 "\"100MiB\" }\n"},
+      "");
   std::atomic<bool> over = false;
   std::atomic<bool> never = false;
   Fields grpc;
@@ -267,6 +277,10 @@ TEST_F(RatesTest, WhoMovesTooLittleIsEndedWhereItsRouteSaysSoAndNobodyElse) {
   } peers[] = {
       {"H1 sender", [&] { return trickle(connect_to("http", false), "/", {}, never); }, true, true},
       {"H2 sender", [&] { return trickle(connect_to("http", true), "/", {}, never); }, true, true},
+      {"H1 sender behind the head",
+       [&] { return trickle(connect_to("http", false), "/begun", {}, never); }, false, true},
+      {"H2 sender behind the head",
+       [&] { return trickle(connect_to("http", true), "/begun", {}, never); }, false, true},
       {"H1 sender elsewhere", [&] { return trickle(connect_to("http", false), "/free", {}, over); },
        true, false},
       {"H2 sender elsewhere", [&] { return trickle(connect_to("http", true), "/free", {}, over); },
@@ -283,7 +297,7 @@ TEST_F(RatesTest, WhoMovesTooLittleIsEndedWhereItsRouteSaysSoAndNobodyElse) {
     threads.emplace_back([&peer] { peer.seen = peer.does(); });
   }
   EXPECT_TRUE(wait_until(
-      [&] { return limit_hits("request_rate_min") == 2 && limit_hits("response_rate_min") == 2; }));
+      [&] { return limit_hits("request_rate_min") == 4 && limit_hits("response_rate_min") == 2; }));
   over = true;
   for (std::thread& thread : threads) thread.join();
   for (const Peer& peer : peers) {
@@ -303,7 +317,7 @@ TEST_F(RatesTest, WhoMovesTooLittleIsEndedWhereItsRouteSaysSoAndNobodyElse) {
       EXPECT_TRUE(!peer.seen.reset_code || peer.seen.reset_code == h2::kInternalError);
     }
   }
-  EXPECT_EQ(limit_hits("request_rate_min"), 2);
+  EXPECT_EQ(limit_hits("request_rate_min"), 4);
   EXPECT_EQ(limit_hits("response_rate_min"), 2);
   EXPECT_EQ(timeout_hits("stream"), 0);
   EXPECT_TRUE(wait_until([&] { return blue_.counts().incomplete_requests == 2; }));
