@@ -148,6 +148,15 @@ class ExchangeTest : public testing::Test, public WorkerObserver {
     if (exchange_) exchange_->on_client_gone();
   }
 
+  // In force for exchanges that begin from here on.
+  void set_stream_timeout(Duration time) {
+    auto config = std::make_shared<conf::Config>(*config_);
+    config->routes[0].timeouts.stream = time;
+    config_ = std::move(config);
+    snapshot_ = registry_.build(config_, state_, 2, /*assume_up=*/true);
+    worker_->adopt(snapshot_, servers_);
+  }
+
   void on_adopted(std::size_t, std::uint64_t) override {}
   void on_connect_failed(const routing::ServerKey& server,
                          std::shared_ptr<routing::ServerRuntime>) override {

@@ -42,6 +42,22 @@ TEST_F(ExchangeTest, AClientThatTakesTooLittleOfItsResponseIsCut) {
   EXPECT_EQ(counters_.get(admin::Count::limit_response_rate_min), 1u);
 }
 
+// Whatever the timer was armed for before it was their turn.
+TEST_F(ExchangeTest, SlowPeersAreEndedWhenTheirTimeIsUp) {
+  set_stream_timeout(std::chrono::hours(1));
+  begin("GET", true);
+  http::ResponseHead head;
+  head.status = 200;
+  stream(0).handler->on_response_head(head);
+  stream(0).handler->on_response_body(as_bytes(std::string(5000, 'y')));
+  client_.waiting -= 10;
+  pass(std::chrono::seconds(9));
+  EXPECT_EQ(client_.log, "head 200; ");
+  pass(std::chrono::seconds(21));
+  EXPECT_EQ(client_.log, "head 200; abort; ");
+  EXPECT_EQ(counters_.get(admin::Count::limit_response_rate_min), 1u);
+}
+
 // --- Times --------------------------------------------------------------------------------------
 
 TEST_F(ExchangeTest, AServerThatNeverAnswersIsA504) {
