@@ -7,13 +7,14 @@
 #include "tests/harness/h2_origin_answers.h"
 #include "tests/harness/strict_h2_origin.h"
 #include "tests/integration/any_client.h"
-#include "tests/integration/sluice_test.h"
+#include "tests/integration/limits_test.h"
 
 namespace sluice::integration {
 namespace {
 
 using harness::H2Client;
 using harness::StrictH2Origin;
+namespace h2 = harness::h2;
 
 class H2BackendTest : public SluiceTest {
  protected:
@@ -200,6 +201,34 @@ TEST_F(H2BackendTest, StreamsThatGoWrongBehindTheirHeads) {
     EXPECT_EQ(verdict(h2->request(c.method, target)), c.to_h2);
     EXPECT_EQ(h2->get("/").status, 200);
   }
+}
+
+// All of a body's length is there long before it turns out to be longer: until it has ended, no
+// client has seen it whole.
+TEST_F(H2BackendTest, ABodyThatTurnsOutTooLongNeverLooksWhole) {
+  const auto too_little = [](std::uint32_t stream) {
+    const Fields head{.lines = {{":status", "200"}, {"content-length", "2"}}};
+    return h2::headers(stream, head, false) + h2::data(stream, "ab");
+  };
+  const auto more = [](std::uint32_t stream, std::uint64_t) { return h2::data(stream, "c", true); };
+  const harness::RawOrigin server(h2_server(too_little, more));
+  start({.workers = 1,
+         .listener = "protocols = [\"http/1.1\", \"h2\"]\n",
+         .backends = {{"blue", {{"one", server.address()}}}},
+         .backend_lines = {{"blue", "protocol = \"h2\"\nhealth = { enabled = false }\n"}},
+         .split = "{ blue = 1 }"});
+  auto client = connect_h2();
+  const std::uint32_t stream = client->begin({.method = "POST", .target = "/", .end = false});
+  ASSERT_TRUE(client->wait_until([&] { return client->response(stream).body_size == 1; }));
+  client->put(stream, "x", false);
+  const harness::H2Response response = client->finish(stream);
+  EXPECT_EQ(verdict(response), "RST_STREAM INTERNAL_ERROR") << response.summary();
+  EXPECT_EQ(response.body, "a");
+  auto h1 = connect();
+  ASSERT_TRUE(h1->send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n"));
+  const Response over_h1 = h1->read_response({.on_body = [&](std::string_view) { h1->send("x"); }});
+  EXPECT_EQ(verdict(over_h1), "cut") << over_h1.summary();
+  EXPECT_EQ(over_h1.body, "a");
 }
 
 TEST_F(H2BackendTest, TlsServersAreChosenByAlpnAndName) {
