@@ -195,7 +195,9 @@ std::size_t H1Client::take_body(Bytes input) {
       note_refusal(result.error);
       turn.request_done = true;
       last_request_ = true;
-      if (!turn.response_done) {
+      if (turn.response_done) {
+        host().loop().defer(*this);
+      } else {
         turn.handler->on_request_failure(result.error.status, result.error.reason);
       }
       return input.size();

@@ -92,6 +92,29 @@ TEST_P(UnreadBodiesTest, ARestThatComesLateIsNoRequest) {
   expect_seen(asked + 1);
 }
 
+// A rest that can't be read to its end takes an HTTP/1 client's connection with it. To HTTP/2 it is
+// nothing, but for its field section, which has to be decoded.
+TEST_P(UnreadBodiesTest, ARestThatIsMalformedIsNoRequest) {
+  start_early();
+  AnyClient client = this->client();
+  client.begin("POST", "/early");
+  client.put("x");
+  EXPECT_EQ(client.wait_for_status(), 200);
+  if (client.is_h2()) {
+    const Fields malformed{.lines = {{"X-Up", "a\r\nb"}, {":path", "/smuggled"}}};
+    client.h2().send(harness::h2::data(client.stream(), kSmuggled) +
+                     harness::h2::headers(client.stream(), malformed, true));
+    EXPECT_EQ(verdict(client.finish()), "200");
+    expect_next_on(client);
+  } else {
+    client.h1().send("x\r\n" + kSmuggled);
+    EXPECT_EQ(client.h1().read_to_end(), "");
+  }
+  AnyClient last = this->client();
+  expect_next_on(last);
+  expect_seen(client.is_h2() ? 2 : 1);
+}
+
 // The rest is there before the answer, in one piece with the head and with what would come next.
 TEST_P(UnreadBodiesTest, ARestThatIsThereIsNoRequest) {
   start_early();

@@ -115,6 +115,22 @@ TEST_F(TakenBackTest, BeforeItIsEncrypted) {
   }
 }
 
+// --- Early answers ------------------------------------------------------------------------------
+
+TEST_F(ClientConnectionTest, AMalformedRestOfAnAnsweredRequestEndsTheConnectionAtOnce) {
+  listen();
+  io::Peer peer = connect();
+  say(peer, "POST /x HTTP/1.1\r\nHost: app\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n");
+  answer(asked(0));
+  settle();
+  EXPECT_FALSE(peer.saw_end()) << "the rest may still be read";
+  say(peer, "no size\r\n" + std::string(kGet));
+  settle();
+  EXPECT_TRUE(peer.saw_end());
+  EXPECT_EQ(service_.asked.size(), 1u);
+  EXPECT_EQ(count(Count::refused_400), 1u);
+}
+
 // --- Bounds -------------------------------------------------------------------------------------
 
 TEST_F(ClientConnectionTest, EachBoundOnAHeadHasItsCount) {
