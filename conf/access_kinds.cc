@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "conf/kinds.h"
+#include "conf/names.h"
 #include "conf/parser.h"
 #include "conf/words.h"
 
@@ -31,12 +32,7 @@ Kind<std::string> name_or_star() {
       reader.wrong_type(value, path, "a name or \"*\", in quotes");
       return {};
     }
-    const bool proper = value.text.size() <= kNameBytesMax && !value.text.empty() &&
-                        std::ranges::all_of(value.text, [](char c) {
-                          return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' ||
-                                 c == '_' || c == '-';
-                        });
-    if (proper || value.text == "*") return value.text;
+    if (is_name(value.text) || value.text == "*") return value.text;
     reader.error(value.at, fmt::format("{}: {} is neither a name (a-z, 0-9, '.', '_', '-') nor "
                                        "\"*\" for all",
                                        path, in_quotes(value.text)));

@@ -19,8 +19,7 @@
 namespace sluice::conf {
 
 inline constexpr std::size_t kFileBytesMax = 4 << 20;
-inline constexpr std::size_t kErrorsMax = 100;    // the rest is counted in a last entry
-inline constexpr std::size_t kNameBytesMax = 64;  // of listeners, backends, servers, routes
+inline constexpr std::size_t kErrorsMax = 100;  // the rest is counted in a last entry
 
 // A split has at most kSharesMax backends. One with more than kStatelessSharesMax backends of
 // non-zero weight must have weights whose integers, without common divisor, sum to at most

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "conf/names.h"
 #include "conf/parser.h"
 #include "conf/words.h"
 
@@ -15,10 +16,6 @@ std::vector<std::string> names_of(std::span<const KeyInfo> keys) {
   std::vector<std::string> names;
   for (const KeyInfo& key : keys) names.push_back(key.name);
   return names;
-}
-
-bool is_name_char(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
 }
 
 // What the writer of an improper name could have meant; empty if nothing is left of it.
@@ -42,8 +39,7 @@ std::string uncapitalised(std::string text) {
 
 std::string join_path(std::string_view parent, std::string_view name) {
   // Names end up in messages: a proper one stands bare, any other is quoted as TOML would.
-  const bool bare = !name.empty() && name.size() <= kNameBytesMax &&
-                    std::ranges::all_of(name, is_name_char) && !name.contains('.');
+  const bool bare = is_name(name) && !name.contains('.');
   const std::string part = bare ? std::string(name) : in_quotes(name);
   return parent.empty() ? part : fmt::format("{}.{}", parent, part);
 }
@@ -135,9 +131,7 @@ void check_keys(Reader& reader, const Entry& table, const std::string& path,
 }
 
 void check_name(Reader& reader, const Entry& entry, const std::string& path) {
-  const bool proper = !entry.key.empty() && entry.key.size() <= kNameBytesMax &&
-                      std::ranges::all_of(entry.key, is_name_char);
-  if (proper) return;
+  if (is_name(entry.key)) return;
   reader.error(entry.at,
                fmt::format("{}: {} can't be a name: use 1 to {} of a-z, 0-9, '.', '_', '-'", path,
                            in_quotes(entry.key), kNameBytesMax),

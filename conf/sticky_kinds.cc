@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "conf/kinds.h"
+#include "conf/names.h"
 #include "conf/parser.h"
 #include "conf/words.h"
 

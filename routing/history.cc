@@ -20,10 +20,6 @@ const RouteChange* moved(const Revision& revision, std::string_view route) {
   return change != nullptr && change->before != change->after ? change : nullptr;
 }
 
-std::unexpected<PlanError> refuse(PlanError::Kind kind, std::string message) {
-  return std::unexpected(PlanError{kind, std::move(message)});
-}
-
 }  // namespace
 
 void History::add(Revision revision) {

@@ -1,18 +1,13 @@
 // Servers at run time: drains, and servers that come, go and change their weight without a reload.
 #include <algorithm>
 
+#include "conf/names.h"
 #include "proxy/base/check.h"
 #include "routing/state.h"
 #include "routing/wording.h"
 
 namespace sluice::routing {
 namespace {
-
-constexpr std::size_t kNameBytesMax = 64;
-
-std::unexpected<PlanError> refuse(PlanError::Kind kind, std::string message) {
-  return std::unexpected(PlanError{kind, std::move(message)});
-}
 
 std::expected<const conf::Backend*, PlanError> backend_in(const conf::Config& config,
                                                           std::string_view name) {
@@ -39,13 +34,6 @@ std::expected<ServerKey, PlanError> key_in(const conf::Config& config, const Ser
   auto backend = backend_in(config, server.backend);
   if (!backend) return std::unexpected(std::move(backend.error()));
   return server_in(**backend, server.server);
-}
-
-bool is_name(std::string_view text) {
-  const auto fits = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
-  };
-  return !text.empty() && text.size() <= kNameBytesMax && std::ranges::all_of(text, fits);
 }
 
 std::expected<Decimal, PlanError> read_weight(std::string_view text) {
@@ -195,7 +183,7 @@ std::expected<Revision, PlanError> State::plan_add(const conf::Config& config,
                                                    " can't be used: write IP:PORT or unix:/PATH");
   }
   const std::string name = server.name.empty() ? address->to_string() : server.name;
-  if (!server.name.empty() && !is_name(name)) {
+  if (!server.name.empty() && !conf::is_name(name)) {
     return refuse(PlanError::Kind::bad_server,
                   "name " + in_quotes(name) + " is not 1 to 64 of a-z, 0-9, '.', '_' and '-'");
   }

@@ -7,6 +7,7 @@
 #include <numeric>
 #include <utility>
 
+#include "conf/names.h"
 #include "proxy/base/check.h"
 #include "routing/rebalance.h"
 #include "routing/wording.h"
@@ -15,14 +16,6 @@ namespace sluice::routing {
 namespace {
 
 __extension__ using Wide = unsigned __int128;
-
-bool is_name(std::string_view text) {
-  return !text.empty() && text.size() <= Partition::kNameBytesMax &&
-         std::ranges::all_of(text, [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
-                  c == '-';
-         });
-}
 
 // Lower case and without leading zeros: each number has one form.
 std::optional<StickyKey> parse_hex(std::string_view text) {
@@ -175,7 +168,7 @@ std::expected<Partition, std::string> Partition::parse(std::string_view text) {
     const std::string_view name =
         colon == std::string_view::npos ? std::string_view() : word.substr(colon + 1);
     const std::optional<StickyKey> begin = parse_hex(word.substr(0, colon));
-    if (!begin || !is_name(name)) {
+    if (!begin || !conf::is_name(name)) {
       return error(fmt::format("is {}, not like 3fffffff:blue", in_quotes(word)));
     }
     const bool first = result.fragments_.empty();

@@ -31,8 +31,6 @@ class Partition {
   // than kMergeBudget of what the change itself moves.
   static constexpr std::size_t kMergeFrom = 384;
   static constexpr std::uint64_t kMergeBudget = 100;  // one in so many
-  // Of one backend's name in text.
-  static constexpr std::size_t kNameBytesMax = 64;
 
   Partition() = default;  // of no split yet: everything is to be dealt out
   bool empty() const { return fragments_.empty(); }

@@ -91,6 +91,10 @@ struct PlanError {
   std::string message;     // a sentence: what, where, what would be right
   std::string route = {};  // of `stale` and `if_match_required`
 };
+inline std::unexpected<PlanError> refuse(PlanError::Kind kind, std::string message,
+                                         std::string route = {}) {
+  return std::unexpected(PlanError{kind, std::move(message), std::move(route)});
+}
 
 // --- What a caller may wish of a route, unchecked ---------------------------------------------
 

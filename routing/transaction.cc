@@ -10,11 +10,6 @@
 namespace sluice::routing {
 namespace {
 
-std::unexpected<PlanError> refuse(PlanError::Kind kind, std::string message,
-                                  std::string route = {}) {
-  return std::unexpected(PlanError{kind, std::move(message), std::move(route)});
-}
-
 std::unexpected<PlanError> unknown_route(
     std::string_view name, const std::map<std::string, RouteState, std::less<>>& routes) {
   std::vector<std::string_view> names;
