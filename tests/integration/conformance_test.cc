@@ -32,11 +32,6 @@ class ConformanceTest : public SluiceTest {
     scenario.listener += "protocols = [\"http/1.1\", \"h2\"]\n";
     start(scenario);
   }
-  std::unique_ptr<H2Client> connect_h2(H2Client::Options options = {}) {
-    auto client = H2Client::connect(sluice_->endpoint("http"), options);
-    EXPECT_TRUE(client) << client.error();
-    return client ? std::move(*client) : nullptr;
-  }
 };
 
 // --- RFC 9112 -----------------------------------------------------------------------------------

@@ -35,11 +35,6 @@ class H2BackendTest : public SluiceTest {
       EXPECT_THAT(origin_->violations(), testing::IsEmpty());
     }
   }
-  std::unique_ptr<H2Client> connect_h2() {
-    auto client = H2Client::connect(sluice_->endpoint("http"));
-    EXPECT_TRUE(client) << client.error();
-    return client ? std::move(*client) : nullptr;
-  }
   // Sends them all at once over h2 connections of 50 streams; how many were answered 200 and whole.
   int all_at_once(const std::string& target, int requests) {
     struct One {

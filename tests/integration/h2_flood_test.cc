@@ -28,11 +28,6 @@ class H2FloodTest : public SluiceTest {
     scenario.listener += "protocols = [\"http/1.1\", \"h2\"]\n";
     start(scenario);
   }
-  std::unique_ptr<H2Client> connect_h2(H2Client::Options options = {}) {
-    auto client = H2Client::connect(sluice_->endpoint("http"), options);
-    EXPECT_TRUE(client) << client.error();
-    return client ? std::move(*client) : nullptr;
-  }
   // All series of that name together.
   double sum_of(const std::string& name) {
     const Response response = harness::fetch(sluice_->metrics(), "GET", "/metrics");

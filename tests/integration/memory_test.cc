@@ -157,11 +157,6 @@ class ShutWindowTest : public MemoryTest, public testing::WithParamInterface<boo
   static constexpr std::size_t kStreams = 100;
   static constexpr std::uint64_t kStreamBufferKib = 128;  // limits.stream_buffer_bytes
 
-  std::unique_ptr<harness::H2Client> connect_h2(harness::H2Client::Options options) {
-    auto client = harness::H2Client::connect(sluice_->endpoint("http"), std::move(options));
-    EXPECT_TRUE(client) << client.error();
-    return std::move(*client);
-  }
   static std::vector<std::uint32_t> ask_for_many(harness::H2Client& client) {
     std::vector<std::uint32_t> streams;
     for (std::size_t i = 0; i < kStreams; ++i) {

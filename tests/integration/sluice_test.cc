@@ -110,6 +110,12 @@ std::unique_ptr<HttpClient> SluiceTest::connect() {
   return client ? std::move(*client) : nullptr;
 }
 
+std::unique_ptr<harness::H2Client> SluiceTest::connect_h2(harness::H2Client::Options options) {
+  auto client = harness::H2Client::connect(sluice_->endpoint("http"), std::move(options));
+  EXPECT_TRUE(client) << client.error();
+  return client ? std::move(*client) : nullptr;
+}
+
 std::unique_ptr<HttpClient> SluiceTest::connect_tls(harness::ClientTls tls) {
   auto client = HttpClient::connect_tls(sluice_->endpoint("https"), std::move(tls));
   EXPECT_TRUE(client) << client.error();

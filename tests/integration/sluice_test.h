@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/harness/h2_client.h"
 #include "tests/harness/http_client.h"
 #include "tests/harness/sluice_process.h"
 #include "tests/harness/strict_origin.h"
@@ -78,6 +79,8 @@ class SluiceTest : public testing::Test {
   // A connection to the listener `http` or `https`.
   std::unique_ptr<HttpClient> connect();
   std::unique_ptr<HttpClient> connect_tls(harness::ClientTls tls = {});
+  // One of HTTP/2 to the listener `http`.
+  std::unique_ptr<harness::H2Client> connect_h2(harness::H2Client::Options options = {});
   Response get(std::string_view target);  // on a connection of its own
 
   // A call of the admin API, as curl makes it: `form` is sent as a form.

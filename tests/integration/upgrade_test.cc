@@ -53,11 +53,6 @@ class UpgradeTest : public SluiceTest {
     EXPECT_NE(port, "") << server_->output();
     return "127.0.0.1:" + port;
   }
-  std::unique_ptr<H2Client> connect_h2() {
-    auto client = H2Client::connect(sluice_->endpoint("http"));
-    EXPECT_TRUE(client) << client.error();
-    return client ? std::move(*client) : nullptr;
-  }
   static H2Client::Ask websocket_ask(const std::string& target = "/") {
     H2Client::Ask ask{.method = "CONNECT", .target = target, .fields = {}, .end = false};
     ask.fields.add(":protocol", "websocket");
