@@ -268,8 +268,7 @@ std::expected<Revision, PlanError> State::plan_weigh(const conf::Config& config,
   Membership after = before;
   after.weight = *read;
   if (!before.added && !before.weight) {
-    after.file_weight =
-        std::ranges::find(backend.servers, key->server, &conf::Server::name)->weight;
+    after.file_weight = find_server(backend, key->server)->weight;
   }
   revision.members.push_back({*key, before, std::move(after)});
   return revision;

@@ -15,6 +15,7 @@
 #include "tests/harness/h2_client.h"
 #include "tests/harness/pattern.h"
 #include "tests/harness/strict_h2_origin.h"
+#include "tests/integration/load_parts.h"
 #include "tests/integration/sluice_test.h"
 
 namespace sluice::integration {
@@ -146,11 +147,6 @@ struct Tally {
     return digest.hex();
   }
 };
-
-std::uint64_t number_from(const char* name, std::uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
 
 class MixedLoadTest : public SluiceTest {
  protected:
