@@ -42,9 +42,10 @@ print(open(sys.argv[3]).read(), flush=True)
 print('{"event":"listening","listener":"https","address":"127.0.0.1:4711"}', file=sys.stderr)
 print('{"event":"listening","listener":"admin","address":"unix:/run/a"}', file=sys.stderr)
 sys.stderr.flush()
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 notify('STATUS=starting\nREADY=1')
-while True: time.sleep(100)
+signal.sigwait({signal.SIGTERM})
+sys.exit(7)
 )");
   auto process = SluiceProcess::start({.config = "state = \"@DIR@/state\"\n"});
   ASSERT_TRUE(process) << process.error();

@@ -8,10 +8,9 @@ namespace sluice::integration {
 
 std::vector<std::string> lines_of(std::string_view text) {
   std::vector<std::string> lines;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
+  for (std::size_t end = text.find('\n'); end != text.npos; end = text.find('\n')) {
     lines.emplace_back(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
+    text.remove_prefix(end + 1);
   }
   return lines;
 }

@@ -11,6 +11,7 @@
 
 namespace sluice::integration {
 
+// Those that have their end: the last of a file may be half written.
 std::vector<std::string> lines_of(std::string_view text);
 Fields bearer(const std::string& token);
 // With the Content-Type of a form, where there is a body.

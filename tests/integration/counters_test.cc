@@ -2,9 +2,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include <sstream>
-
 #include "tests/harness/load.h"
+#include "tests/integration/admin_calls.h"
 #include "tests/integration/sluice_test.h"
 
 namespace sluice::integration {
@@ -14,8 +13,7 @@ class CountersTest : public SluiceTest {
  protected:
   std::vector<json> log_lines() {
     std::vector<json> lines;
-    std::istringstream in(harness::read_file(directory_->file("access.log")));
-    for (std::string line; std::getline(in, line);) {
+    for (const std::string& line : lines_of(harness::read_file(directory_->file("access.log")))) {
       lines.push_back(json::parse(line, nullptr, false));
       EXPECT_TRUE(lines.back().is_object()) << line;
     }
