@@ -14,12 +14,12 @@ namespace sluice::admin {
 namespace {
 
 using nlohmann::json;
-using testing::ElementsAre;
-using testing::HasSubstr;
-using testing::Not;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 const WallTime kStart{std::chrono::seconds(1'795'000'000)};
-const WallTime kNow{std::chrono::seconds(1'795'000'100)};
+const WallTime kLogged{std::chrono::seconds(1'795'000'100)};
 
 Happening numbered(int number, EventType type = EventType::shift) {
   return {.type = type,
@@ -28,7 +28,7 @@ Happening numbered(int number, EventType type = EventType::shift) {
 }
 
 void add(EventLog& log, int from, int to, EventType type = EventType::shift) {
-  for (int i = from; i <= to; ++i) log.add(numbered(i, type), kNow);
+  for (int i = from; i <= to; ++i) log.add(numbered(i, type), kLogged);
 }
 
 std::string all_of(EventReader& reader) {
@@ -57,7 +57,7 @@ json first_data(const std::string& text) {
 
 TEST(EventLog, AnEventSaysWhichWhenWhereAndWhat) {
   EventLog log(kStart, "node-1");
-  const Event& event = log.add(numbered(7, EventType::reload), kNow);
+  const Event& event = log.add(numbered(7, EventType::reload), kLogged);
   const json data = json::parse(event.json);
   EXPECT_EQ(data["id"], "1795000000000-1");
   EXPECT_EQ(data["time"], "2026-11-18T11:08:20.000000000Z");
@@ -79,14 +79,14 @@ TEST(EventLog, ForgetsTheOldestBeyondItsBounds) {
     log.add({.type = EventType::shift,
              .write = [&](JsonWriter& writer) { writer.key("text").value(large); },
              .alert = {}},
-            kNow);
+            kLogged);
   }
   EXPECT_EQ(log.end() - log.begin(), 3u);
   const std::string larger(EventLog::kBytesMax * 2, 'x');
   log.add({.type = EventType::shift,
            .write = [&](JsonWriter& writer) { writer.key("text").value(larger); },
            .alert = {}},
-          kNow);
+          kLogged);
   EXPECT_EQ(log.end() - log.begin(), 1u) << "the last stays, however large";
 }
 
@@ -209,7 +209,7 @@ TEST(EventReader, ASlowOneIsToldWhatWasForgottenMeanwhile) {
 
 json event_of(const Happening& happening) {
   EventLog log(kStart, "n");
-  return json::parse(log.add(happening, kNow).json);
+  return json::parse(log.add(happening, kLogged).json);
 }
 
 routing::Revision shift() {

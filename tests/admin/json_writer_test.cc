@@ -11,25 +11,25 @@ namespace sluice::admin {
 namespace {
 
 TEST(JsonWriter, LaysOutForPeople) {
-  JsonWriter json;
-  json.begin_object();
-  json.key("name").value("app");
-  json.key("weights").begin_object(JsonWriter::Layout::one_line);
-  json.key("blue").value(*Decimal::parse("0.000001"));
-  json.key("green").value(*Decimal::parse("999999999.999999"));
-  json.end_object();
-  json.key("list").begin_array();
-  json.value(1);
-  json.value(std::uint64_t{18446744073709551615u});
-  json.value(-3);
-  json.end_array();
-  json.key("empty").begin_object();
-  json.end_object();
-  json.key("flag").value(true);
-  json.key("ratio").value(0.12345, 3);
-  json.key("nothing").null();
-  json.end_object();
-  EXPECT_EQ(json.finish(),
+  JsonWriter writer;
+  writer.begin_object();
+  writer.key("name").value("app");
+  writer.key("weights").begin_object(JsonWriter::Layout::one_line);
+  writer.key("blue").value(*Decimal::parse("0.000001"));
+  writer.key("green").value(*Decimal::parse("999999999.999999"));
+  writer.end_object();
+  writer.key("list").begin_array();
+  writer.value(1);
+  writer.value(std::uint64_t{18446744073709551615u});
+  writer.value(-3);
+  writer.end_array();
+  writer.key("empty").begin_object();
+  writer.end_object();
+  writer.key("flag").value(true);
+  writer.key("ratio").value(0.12345, 3);
+  writer.key("nothing").null();
+  writer.end_object();
+  EXPECT_EQ(writer.finish(),
             "{\n"
             "  \"name\": \"app\",\n"
             "  \"weights\": {\"blue\": 0.000001, \"green\": 999999999.999999},\n"
@@ -42,16 +42,16 @@ TEST(JsonWriter, LaysOutForPeople) {
 }
 
 TEST(JsonWriter, OneLineHoldsForAllThatIsWithin) {
-  JsonWriter json(JsonWriter::Layout::one_line);
-  json.begin_object();
-  json.key("a").begin_array();
-  json.begin_object();
-  json.key("b").value("c");
-  json.end_object();
-  json.value(2);
-  json.end_array();
-  json.end_object();
-  EXPECT_EQ(json.finish(), "{\"a\": [{\"b\": \"c\"}, 2]}\n");
+  JsonWriter writer(JsonWriter::Layout::one_line);
+  writer.begin_object();
+  writer.key("a").begin_array();
+  writer.begin_object();
+  writer.key("b").value("c");
+  writer.end_object();
+  writer.value(2);
+  writer.end_array();
+  writer.end_object();
+  EXPECT_EQ(writer.finish(), "{\"a\": [{\"b\": \"c\"}, 2]}\n");
 }
 
 TEST(JsonWriter, WhateverBytesComeTheDocumentIsValid) {
@@ -59,11 +59,11 @@ TEST(JsonWriter, WhateverBytesComeTheDocumentIsValid) {
   for (int round = 0; round < 2000; ++round) {
     std::string bytes(random() % 20, '\0');
     for (char& c : bytes) c = static_cast<char>(random());
-    JsonWriter json;
-    json.begin_object();
-    json.key(bytes).value(bytes);
-    json.end_object();
-    const std::string text = json.finish();
+    JsonWriter writer;
+    writer.begin_object();
+    writer.key(bytes).value(bytes);
+    writer.end_object();
+    const std::string text = writer.finish();
     const auto parsed = nlohmann::json::parse(text, nullptr, false);
     ASSERT_FALSE(parsed.is_discarded()) << text;
     ASSERT_EQ(parsed.begin().value(), to_valid_utf8(bytes));

@@ -17,7 +17,7 @@ ConfigOrErrors with(std::string_view admin) {
   return parse(before_sound(fmt::format("[admin]\n{}\n", admin)), "f");
 }
 
-Strings errors_of(std::string_view admin) {
+Strings errors_in_admin(std::string_view admin) {
   const auto config = with(admin);
   Strings errors;
   if (config) return errors;
@@ -70,7 +70,8 @@ TEST(Access, WrongGrantsSayWhatWouldBeRight) {
       {"container = \"yes\"",
        "f:2:13: admin.container must be \"auto\", true or false, not a string"},
   };
-  for (const auto& test : cases) EXPECT_EQ(errors_of(test.text), Strings{test.error}) << test.text;
+  for (const auto& test : cases)
+    EXPECT_EQ(errors_in_admin(test.text), Strings{test.error}) << test.text;
 }
 
 constexpr std::string_view kTls =
@@ -85,28 +86,30 @@ TEST(Access, BeyondLoopbackTakesTlsAndSomebodyWhoMayCall) {
   const std::string begin =
       "f:2:11: admin.listen: 10.0.0.5:9901 is beyond this machine, where callers come over TLS and "
       "show a token or a certificate; missing: ";
-  EXPECT_EQ(errors_of(remote + tokens),
+  EXPECT_EQ(errors_in_admin(remote + tokens),
             Strings{begin + "[admin.tls] with certificate_file and key_file"});
-  EXPECT_EQ(errors_of(remote + tls),
+  EXPECT_EQ(errors_in_admin(remote + tls),
             Strings{begin + "admin.tokens_file, or admin.tls.client_ca_file with "
                             "[admin.certificates]"});
-  EXPECT_EQ(errors_of(remote + tokens + tls), Strings{});
-  EXPECT_EQ(errors_of(remote + tls + ca + names), Strings{});
-  EXPECT_EQ(errors_of("listen = [\"*:9901\", \"127.0.0.1:9901\"]\n" + tokens + tls).size(), 1u)
+  EXPECT_EQ(errors_in_admin(remote + tokens + tls), Strings{});
+  EXPECT_EQ(errors_in_admin(remote + tls + ca + names), Strings{});
+  EXPECT_EQ(errors_in_admin("listen = [\"*:9901\", \"127.0.0.1:9901\"]\n" + tokens + tls).size(),
+            1u)
       << "they are in each other's way";
-  EXPECT_EQ(errors_of("listen = [\"*:9901\", \"unix:/run/x\"]\n" + tokens + tls), Strings{});
+  EXPECT_EQ(errors_in_admin("listen = [\"*:9901\", \"unix:/run/x\"]\n" + tokens + tls), Strings{});
 }
 
 TEST(Access, WhatIsOfNoUseIsSaid) {
   const std::string tls(kTls);
-  EXPECT_EQ(errors_of(tls), Strings{"f:2:8: [admin.tls] is of no use: every address in "
-                                    "admin.listen is on this machine, where plain HTTP is spoken"});
-  EXPECT_EQ(
-      errors_of("listen = [\"*:1\"]\ntokens_file = \"t\"\n" + tls + "client_ca_file = \"a\"\n"),
-      Strings{"f:7:18: admin.tls.client_ca_file is of no use without [admin.certificates], "
-              "which says what each certificate may do"});
-  EXPECT_EQ(errors_of("listen = [\"*:1\"]\ntokens_file = \"t\"\n" + tls +
-                      "[admin.certificates]\nci = \"viewer\"\n"),
+  EXPECT_EQ(errors_in_admin(tls),
+            Strings{"f:2:8: [admin.tls] is of no use: every address in "
+                    "admin.listen is on this machine, where plain HTTP is spoken"});
+  EXPECT_EQ(errors_in_admin("listen = [\"*:1\"]\ntokens_file = \"t\"\n" + tls +
+                            "client_ca_file = \"a\"\n"),
+            Strings{"f:7:18: admin.tls.client_ca_file is of no use without [admin.certificates], "
+                    "which says what each certificate may do"});
+  EXPECT_EQ(errors_in_admin("listen = [\"*:1\"]\ntokens_file = \"t\"\n" + tls +
+                            "[admin.certificates]\nci = \"viewer\"\n"),
             Strings{"f:7:8: [admin.certificates] is of no use without admin.tls.client_ca_file: "
                     "nobody is asked for a certificate"});
 }

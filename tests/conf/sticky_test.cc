@@ -17,13 +17,13 @@ namespace {
 using std::chrono::hours;
 using std::chrono::seconds;
 
-std::string with_route(std::string_view keys) {
+std::string with_split_of(std::string_view keys) {
   return std::string(kWithoutRoutes) +
          fmt::format("[routes.app]\nsplit = {{ blue = 90, green = 10 }}\n{}\n", keys);
 }
 
 Route route_of(std::string_view keys) {
-  const auto config = parse(with_route(keys), "f");
+  const auto config = parse(with_split_of(keys), "f");
   EXPECT_TRUE(config.has_value()) << keys << (config ? "" : config.error()[0].to_string());
   return config ? config->routes.at(0) : Route{};
 }
@@ -125,7 +125,7 @@ TEST(StickyConfig, SaysWhatIsWrongAndWhatWouldBeRight) {
       {"fallback = \"green\"", "is of no use without on_unhealthy = \"fallback\""},
   };
   for (const auto& [keys, error] : kCases) {
-    const std::string got = error_of(with_route(keys));
+    const std::string got = error_of(with_split_of(keys));
     EXPECT_TRUE(got.contains(error)) << keys << "\n" << got;
   }
 }

@@ -12,8 +12,6 @@
 namespace sluice::harness {
 namespace {
 
-constexpr std::size_t kOutputHigh = 256 * 1024;  // bodies wait beyond this
-
 std::string lower(std::string_view text) {
   std::string out(text);
   for (char& c : out) {

@@ -9,7 +9,6 @@
 namespace sluice::harness {
 namespace {
 
-constexpr std::size_t kOutputHigh = 256 * 1024;
 constexpr std::size_t kEchoMax = 64 * 1024 * 1024;
 
 std::vector<nghttp2_nv> fields_to_send(const Fields& fields) {

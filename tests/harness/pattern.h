@@ -4,6 +4,7 @@
 #include <openssl/sha.h>
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -13,6 +14,8 @@ namespace sluice::harness {
 // Byte `i` of every patterned body depends on `i` only, and repeats after a prime number of bytes,
 // so that a piece lost, doubled or moved by any buffer size shows.
 inline constexpr std::uint64_t kPatternPeriod = 65'521;
+// Clients and origins make what they send ahead of the socket, up to this.
+inline constexpr std::size_t kOutputHigh = 256 * 1024;
 
 std::string pattern(std::uint64_t size, std::uint64_t offset = 0);
 // At most `size` pattern bytes from `offset`, as a view that lives for ever.

@@ -39,18 +39,6 @@ std::string with_directory(std::string_view config, const std::string& directory
   return text;
 }
 
-struct Pipe {
-  Fd read;
-  Fd write;
-  Pipe() {
-    std::array<int, 2> ends;
-    SLUICE_CHECK(pipe2(ends.data(), O_CLOEXEC) == 0);
-    read = Fd(ends[0]);
-    write = Fd(ends[1]);
-    fcntl(read.get(), F_SETFL, O_NONBLOCK);
-  }
-};
-
 Fd notify_socket(const std::string& path) {
   Fd fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   sockaddr_un address{};
@@ -97,6 +85,18 @@ Memory memory_of(pid_t pid) {
 }
 
 struct SluiceProcess::Impl {
+  struct Pipe {
+    Fd read;
+    Fd write;
+    Pipe() {
+      std::array<int, 2> ends;
+      SLUICE_CHECK(pipe2(ends.data(), O_CLOEXEC) == 0);
+      read = Fd(ends[0]);
+      write = Fd(ends[1]);
+      fcntl(read.get(), F_SETFL, O_NONBLOCK);
+    }
+  };
+
   Options options;
   pid_t pid = -1;
   Fd pid_fd;
@@ -228,6 +228,14 @@ std::size_t SluiceProcess::Impl::wait_for_text(const std::string& text, std::str
 std::string SluiceProcess::binary() {
   const char* named = getenv("SLUICE_BINARY");
   return named != nullptr ? named : SLUICE_BINARY_DEFAULT;
+}
+
+bool SluiceProcess::sanitized() {
+  static const bool found = [] {
+    const std::string bytes = read_file(binary());
+    return bytes.find("__asan_init") != bytes.npos || bytes.find("__tsan_init") != bytes.npos;
+  }();
+  return found;
 }
 
 std::expected<std::unique_ptr<SluiceProcess>, std::string> SluiceProcess::start(Options options) {

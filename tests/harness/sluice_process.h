@@ -52,6 +52,8 @@ class SluiceProcess {
 
   // The binary named by $SLUICE_BINARY, or the one this build makes.
   static std::string binary();
+  // Whether a sanitizer watches it: it takes several times the memory and the time.
+  static bool sanitized();
   static std::expected<std::unique_ptr<SluiceProcess>, std::string> start(Options options);
   ~SluiceProcess();
   SluiceProcess(const SluiceProcess&) = delete;

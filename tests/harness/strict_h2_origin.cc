@@ -6,11 +6,6 @@
 #include "tests/harness/origin_loop.h"
 
 namespace sluice::harness {
-namespace {
-
-constexpr std::size_t kViolationsMax = 100;
-
-}  // namespace
 
 class StrictH2Origin::Loop final : public OriginLoop, public H2OriginObserver {
  public:

@@ -13,9 +13,7 @@
 namespace sluice::harness {
 namespace {
 
-constexpr std::size_t kOutputHigh = 256 * 1024;  // generated ahead of the socket
 constexpr std::size_t kEchoMax = 64 * 1024 * 1024;
-constexpr std::size_t kViolationsMax = 100;
 
 struct Connection final : OriginLoop::Connection {
   using OriginLoop::Connection::Connection;

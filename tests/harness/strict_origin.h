@@ -44,6 +44,9 @@
 
 namespace sluice::harness {
 
+// An origin writes down so many; what comes after the first tells little.
+inline constexpr std::size_t kViolationsMax = 100;
+
 struct RecordedRequest {
   std::uint64_t connection = 0;  // counted from 1 for each origin
   std::uint64_t index = 0;       // on its connection, from 0

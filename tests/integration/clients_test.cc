@@ -133,8 +133,8 @@ TEST_P(ClientsTest, NghttpGetsAndPosts) {
 
 TEST_P(ClientsTest, H2loadFailsNothing) {
   start_clients();
-  const int connections = kSanitized ? 10 : 100;
-  const int wanted = kSanitized ? 2000 : 20'000;
+  const int connections = sanitized() ? 10 : 100;
+  const int wanted = sanitized() ? 2000 : 20'000;
   for (const char* scheme : {"https", "http"}) {
     const std::uint64_t before = requests_count();
     const Ran ran = run({"h2load", "-n", std::to_string(wanted), "-c", std::to_string(connections),

@@ -223,7 +223,7 @@ void DrainLoadTest::drain_often(std::size_t backend, std::uint64_t times, std::u
 TEST_F(DrainLoadTest, G5NothingReachesOrLeavesAServerOnceItIsSafeToStop) {
   const std::uint64_t drains =
       number_from("SLUICE_DRAINS", std::getenv("SLUICE_SOAK") != nullptr ? 10'000
-                                   : kSanitized                          ? 100
+                                   : sanitized()                         ? 100
                                                                          : 2'000);
   const auto seed = static_cast<std::uint32_t>(number_from("SLUICE_DRAINS_SEED", 20'261'128));
   SCOPED_TRACE("SLUICE_DRAINS_SEED=" + std::to_string(seed));

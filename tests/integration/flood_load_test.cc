@@ -18,7 +18,7 @@ using std::chrono::microseconds;
 constexpr milliseconds kAttackTime{400};
 constexpr milliseconds kQuietTime{200};  // before it, and after it
 // Below this a p99 says more of the machine than of the proxy.
-constexpr microseconds kFloor{kSanitized ? 150'000 : 5000};
+const microseconds kFloor{sanitized() ? 150'000 : 5000};
 
 struct Attack {
   std::string name;

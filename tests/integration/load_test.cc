@@ -68,7 +68,7 @@ class LoadTest : public SluiceTest {
 TEST_F(LoadTest, G3AThousandShiftsFailNoRequest) {
   start(four_servers());
   start_load();
-  constexpr int kShifts = kSanitized ? 200 : 1000;
+  const int kShifts = sanitized() ? 200 : 1000;
   for (int i = 1; i <= kShifts; ++i) {
     Response put = admin("PUT", "/weights/app",
                          "blue=" + std::to_string(i) + "&green=" + std::to_string(1001 - i));
@@ -130,7 +130,7 @@ TEST_F(LoadTest, G1AfterASwitchNoneOfTheNextHundredThousandReachesBlue) {
   ASSERT_TRUE(blue_.wait_for_requests(blue_.counts().requests + 500));
   Response put = admin("PUT", "/weights/app", "blue=0&green=100");
   ASSERT_EQ(put.status, 200) << put.summary();
-  constexpr std::uint64_t kRequests = kSanitized ? 30'000 : 100'000;
+  const std::uint64_t kRequests = sanitized() ? 30'000 : 100'000;
   harness::CheckedResult result = harness::run_checked({.endpoint = sluice_->endpoint("http"),
                                                         .requests = kRequests,
                                                         .connections = 64,
@@ -153,7 +153,7 @@ TEST_F(LoadTest, G1NoRequestSentAfterTheReturnIsChosenByTheWeightsBefore) {
   ASSERT_TRUE(admin_client) << admin_client.error();
   Fields form;
   form.add("Content-Type", "application/x-www-form-urlencoded");
-  for (int shift = 0; shift < (kSanitized ? 50 : 500); ++shift) {
+  for (int shift = 0; shift < (sanitized() ? 50 : 500); ++shift) {
     const std::string to = shift % 2 == 0 ? "green" : "blue";
     Response response = (*admin_client)->request("POST", "/switch/app", "to=" + to, form);
     ASSERT_EQ(response.status, 200) << response.summary();
@@ -183,7 +183,7 @@ TEST_F(LoadTest, NothingFailsWhileEverythingHappensAtOnce) {
       EXPECT_EQ(admin("POST", "/servers/blue/one/resume?wait=30s").status, 200);
     }
   });
-  for (int i = 0; i < (kSanitized ? 10 : 100); ++i) {
+  for (int i = 0; i < (sanitized() ? 10 : 100); ++i) {
     scenario.timeouts = "connect = \"" + std::to_string(3 + i % 2) + "s\"";
     EXPECT_TRUE(reload(scenario)) << i;
   }
@@ -195,7 +195,7 @@ TEST_F(LoadTest, NothingFailsWhileEverythingHappensAtOnce) {
 
 TEST_F(LoadTest, H2loadWithAHundredStreamsOnAHundredConnectionsFailsNothing) {
   start({.listener = "protocols = [\"http/1.1\", \"h2\"]"});
-  constexpr std::uint64_t kRequests = kSanitized ? 10'000 : 200'000;
+  const std::uint64_t kRequests = sanitized() ? 10'000 : 200'000;
   const std::uint64_t before = blue_.counts().requests;
   const harness::Ran ran =
       harness::run({"h2load", "-n", std::to_string(kRequests), "-c", "100", "-m", "100", "-t", "1",

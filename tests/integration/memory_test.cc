@@ -18,8 +18,8 @@ namespace {
 // A sanitizer keeps freed memory for a while, so there only growth with the body's size shows.
 // 1 GiB; SLUICE_SOAK=1 makes it 10.
 const std::uint64_t kBody =
-    (kSanitized ? 256ul << 20 : 1ul << 30) * (std::getenv("SLUICE_SOAK") != nullptr ? 10 : 1);
-constexpr std::uint64_t kGrowthMaxKib = kSanitized ? 64 * 1024 : 1024;
+    (sanitized() ? 256ul << 20 : 1ul << 30) * (std::getenv("SLUICE_SOAK") != nullptr ? 10 : 1);
+const std::uint64_t kGrowthMaxKib = sanitized() ? 64 * 1024 : 1024;
 
 class MemoryTest : public SluiceTest {
  protected:
@@ -108,7 +108,7 @@ TEST_F(MemoryTest, TenThousandIdleConnectionsAreHeldCheaply) {
   getrlimit(RLIMIT_NOFILE, &files);
   files.rlim_cur = files.rlim_max;
   setrlimit(RLIMIT_NOFILE, &files);
-  std::size_t wanted = kSanitized ? 1000 : 10'000;
+  std::size_t wanted = sanitized() ? 1000 : 10'000;
   std::size_t count = std::min<std::size_t>(wanted, files.rlim_max - 500);
   start_warm();
   for (bool tls : {false, true}) {
@@ -125,7 +125,7 @@ TEST_F(MemoryTest, TenThousandIdleConnectionsAreHeldCheaply) {
                   static_cast<double>(clients.size());
     RecordProperty(tls ? "kib_per_tls_connection" : "kib_per_plain_connection",
                    std::to_string(each));
-    if (!kSanitized) {
+    if (!sanitized()) {
       EXPECT_LE(each, tls ? 8 : 1) << "KiB an idle connection";
     }
     EXPECT_EQ(metric(std::string("sluice_client_connections{listener=\"") +
@@ -186,7 +186,7 @@ TEST_P(ShutWindowTest, HoldsWhatItsLimitSaysAndLittleMore) {
       static_cast<double>(grown) / static_cast<double>(kStreams * kStreamBufferKib);
   RecordProperty("amplification", std::to_string(amplification));
   // Beside the limit, a server connection's first burst: 32 buffers of 16 KiB, four times as much.
-  EXPECT_LE(amplification, kSanitized ? 10 : 6);
+  EXPECT_LE(amplification, sanitized() ? 10 : 6);
 }
 
 INSTANTIATE_TEST_SUITE_P(Connections, ShutWindowTest, testing::Bool(),

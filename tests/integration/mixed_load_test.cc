@@ -320,7 +320,7 @@ TEST_F(MixedLoadTest, EveryCompletedBodyIsRightAndNothingIsLeftBehind) {
                    "[routes.h2]\nhost = \"h2.test\"\nsplit = { h2 = 1 }\n"});
   const std::uint64_t wanted =
       number_from("SLUICE_MIXED_REQUESTS", std::getenv("SLUICE_SOAK") != nullptr ? 1'000'000
-                                           : kSanitized                          ? 4'000
+                                           : sanitized()                         ? 4'000
                                                                                  : 100'000);
   const std::uint64_t seed = number_from("SLUICE_MIXED_SEED", 20'261'121);
   SCOPED_TRACE("SLUICE_MIXED_SEED=" + std::to_string(seed));
@@ -342,7 +342,7 @@ TEST_F(MixedLoadTest, EveryCompletedBodyIsRightAndNothingIsLeftBehind) {
 
   EXPECT_TRUE(wait_until([&] { return descriptors() <= idle_descriptors; })) << descriptors();
   // AddressSanitizer keeps 256 MiB of what was freed: the release build is the one that measures.
-  const std::uint64_t slack = kSanitized ? 327'680 : 16'384;
+  const std::uint64_t slack = sanitized() ? 327'680 : 16'384;
   EXPECT_TRUE(wait_until([&] { return sluice_->memory().rss_kib <= idle_memory + slack; }))
       << idle_memory << " KiB before, " << sluice_->memory().rss_kib << " KiB after";
   EXPECT_EQ(metric("sluice_client_connections{listener=\"http\"}"), 0);

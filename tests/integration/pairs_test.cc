@@ -241,7 +241,7 @@ TEST_P(PairsTest, ASlowReaderStallsNobody) {
 
 TEST_P(PairsTest, WhatNobodyTakesIsNotHeld) {
   start_pair({.workers = 1});
-  const std::uint64_t allowed = kSanitized ? 32'768 : 8'192;
+  const std::uint64_t allowed = sanitized() ? 32'768 : 8'192;
   ASSERT_EQ(client().request("POST", "/echo", pattern(1'000'000)).status, 200);
   const std::uint64_t before = sluice_->memory().rss_kib;
   // A server that reads nothing of a body.

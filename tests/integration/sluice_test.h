@@ -32,11 +32,10 @@ using harness::SluiceProcess;
 using harness::StrictOrigin;
 using nlohmann::json;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr bool kSanitized = true;
-#else
-inline constexpr bool kSanitized = false;
-#endif
+// The binary, not the test.
+inline bool sanitized() {
+  return SluiceProcess::sanitized();
+}
 
 // A configuration, as far as tests vary it.
 struct Scenario {

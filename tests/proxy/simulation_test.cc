@@ -36,7 +36,7 @@ Simulation::Options with_http2(Simulation::Options options) {
 }
 
 TEST(Simulation, OnAFaultlessNetworkEveryRequestIsAnsweredOnce) {
-  const auto [first, last] = seeds(500);
+  const auto [first, last] = seeds(250);
   for (std::uint64_t seed = first; seed < last; ++seed) {
     Simulation simulation({.plan = io::FaultPlan::none(seed)});
     ASSERT_EQ(simulation.run(), "");
@@ -47,7 +47,7 @@ TEST(Simulation, OnAFaultlessNetworkEveryRequestIsAnsweredOnce) {
 }
 
 TEST(Simulation, ShortLateAndReorderedOperationsChangeNothing) {
-  const auto [first, last] = seeds(3000);
+  const auto [first, last] = seeds(1500);
   for (std::uint64_t seed = first; seed < last; ++seed) {
     Simulation simulation({.plan = io::FaultPlan::chaos(seed)});
     ASSERT_EQ(simulation.run(), "");
@@ -58,7 +58,7 @@ TEST(Simulation, ShortLateAndReorderedOperationsChangeNothing) {
 }
 
 TEST(Simulation, WhatBreaksIsNeverTakenForWhole) {
-  const auto [first, last] = seeds(3000);
+  const auto [first, last] = seeds(1500);
   std::size_t cut = 0;
   for (std::uint64_t seed = first; seed < last; ++seed) {
     Simulation simulation({.plan = io::FaultPlan::breaking(seed)});
@@ -69,7 +69,7 @@ TEST(Simulation, WhatBreaksIsNeverTakenForWhole) {
 }
 
 TEST(Simulation, AbortsOfClientsAndServersAtAnyStepLeaveNothingBehind) {
-  const auto [first, last] = seeds(3000);
+  const auto [first, last] = seeds(1500);
   for (std::uint64_t seed = first; seed < last; ++seed) {
     Simulation simulation(
         {.plan = io::FaultPlan::chaos(seed), .client_aborts = true, .server_aborts = true});
@@ -78,7 +78,7 @@ TEST(Simulation, AbortsOfClientsAndServersAtAnyStepLeaveNothingBehind) {
 }
 
 TEST(Simulation, LargeBodiesFlowWithBackPressure) {
-  const auto [first, last] = seeds(100);
+  const auto [first, last] = seeds(50);
   for (std::uint64_t seed = first; seed < last; ++seed) {
     Simulation simulation({.plan = io::FaultPlan::chaos(seed),
                            .clients = 2,
@@ -93,7 +93,7 @@ TEST(Simulation, LargeBodiesFlowWithBackPressure) {
 // --- HTTP/2 -------------------------------------------------------------------------------------
 
 TEST(Simulation, EveryPairOfVersionsAnswersEveryRequestOnce) {
-  const auto [first, last] = seeds(4000);
+  const auto [first, last] = seeds(2000);
   for (std::uint64_t seed = first; seed < last; ++seed) {
     Simulation simulation(with_http2({.plan = io::FaultPlan::chaos(seed)}));
     ASSERT_EQ(simulation.run(), "");
@@ -104,7 +104,7 @@ TEST(Simulation, EveryPairOfVersionsAnswersEveryRequestOnce) {
 }
 
 TEST(Simulation, WhatBreaksIsNeverTakenForWholeInHttp2Either) {
-  const auto [first, last] = seeds(4000);
+  const auto [first, last] = seeds(2000);
   std::size_t cut = 0;
   std::size_t whole = 0;
   for (std::uint64_t seed = first; seed < last; ++seed) {
@@ -118,7 +118,7 @@ TEST(Simulation, WhatBreaksIsNeverTakenForWholeInHttp2Either) {
 }
 
 TEST(Simulation, AbortsOfStreamsAndConnectionsLeaveNothingBehind) {
-  const auto [first, last] = seeds(4000);
+  const auto [first, last] = seeds(2000);
   std::uint64_t resets = 0;
   for (std::uint64_t seed = first; seed < last; ++seed) {
     Simulation simulation(with_http2(
@@ -157,7 +157,7 @@ TEST(Simulation, AnAbortInAnyTurnLeavesNothingBehind) {
 }
 
 TEST(Simulation, LargeBodiesShareHttp2ConnectionsWithBackPressure) {
-  const auto [first, last] = seeds(100);
+  const auto [first, last] = seeds(50);
   for (std::uint64_t seed = first; seed < last; ++seed) {
     Simulation simulation(with_http2({.plan = io::FaultPlan::chaos(seed),
                                       .clients = 2,
