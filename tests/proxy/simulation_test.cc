@@ -11,7 +11,7 @@ namespace sluice::proxy {
 namespace {
 
 #ifdef __SANITIZE_ADDRESS__
-constexpr std::uint64_t kShare = 10;  // sanitized runs take about ten times as long
+constexpr std::uint64_t kShare = 20;  // sanitized runs take about twenty times as long
 #else
 constexpr std::uint64_t kShare = 1;
 #endif
@@ -78,7 +78,7 @@ TEST(Simulation, AbortsOfClientsAndServersAtAnyStepLeaveNothingBehind) {
 }
 
 TEST(Simulation, LargeBodiesFlowWithBackPressure) {
-  const auto [first, last] = seeds(50);
+  const auto [first, last] = seeds(40);
   for (std::uint64_t seed = first; seed < last; ++seed) {
     Simulation simulation({.plan = io::FaultPlan::chaos(seed),
                            .clients = 2,
@@ -157,7 +157,7 @@ TEST(Simulation, AnAbortInAnyTurnLeavesNothingBehind) {
 }
 
 TEST(Simulation, LargeBodiesShareHttp2ConnectionsWithBackPressure) {
-  const auto [first, last] = seeds(50);
+  const auto [first, last] = seeds(80);
   for (std::uint64_t seed = first; seed < last; ++seed) {
     Simulation simulation(with_http2({.plan = io::FaultPlan::chaos(seed),
                                       .clients = 2,
